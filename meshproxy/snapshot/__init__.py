@@ -1,0 +1,1 @@
+"""Compiles configuration and endpoints to one immutable snapshot of plain data."""

@@ -1,0 +1,96 @@
+"""The compiled snapshot as plain data: what the control process sends and a worker builds from.
+
+Law: only dict, list, tuple, str, bytes, int, float, bool and None occur here, so a snapshot can
+cross a socketpair with `marshal` and be printed as JSON by /config_dump (bytes as base64).
+Identifiers (`id`, `slot`) are small integers given by `snapshot.slots`; an id names the same
+object for the life of the proxy, in every worker and in the scoreboard.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+ConditionData = tuple[
+    Literal["uri", "method", "authority", "scheme", "header", "query"],
+    str,  # header (lower case) or query parameter name; "" for the others
+    Literal["exact", "prefix", "regex", "present"],
+    str,  # value; "" for present
+    bool,  # ignore case (uri exact and prefix only)
+    bool,  # inverted (withoutHeaders)
+]
+"""One condition of a match. All conditions of a route must hold (AND)."""
+
+HashPolicyData = tuple[Literal["header", "cookie", "query", "source_ip"], str]
+
+
+class EndpointData(TypedDict):
+    """One address of a cluster."""
+
+    address: str  # IPv4 or IPv6 literal, no brackets
+    port: int
+    slot: int  # scoreboard endpoint slot: one per (cluster, address, port)
+    weight: int  # >= 1
+    healthy: bool  # readiness as discovery sees it
+    name: str  # "namespace/pod", or "" when unknown
+    labels: dict[str, str]
+
+
+class LoadBalancerData(TypedDict):
+    policy: Literal["ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "RING_HASH"]
+    # RING_HASH only: built by _fast.ketama.build_ring over the healthy endpoints, in their order
+    ring_hashes: NotRequired[bytes]  # sorted uint64, little endian
+    ring_endpoints: NotRequired[bytes]  # uint32 index into `endpoints`, same order
+
+
+class ClusterData(TypedDict):
+    id: int  # also its scoreboard cluster slot
+    name: str  # "outbound|80|v1|nginx.default.svc.cluster.local"
+    protocol: Literal["http", "tcp"]
+    lb: LoadBalancerData
+    connect_timeout_ms: int
+    idle_timeout_ms: int
+    endpoints: list[EndpointData]  # healthy and unhealthy; order is the pick order
+
+
+class RouteData(TypedDict):
+    name: str  # access log %ROUTE_NAME%; "default" when no VirtualService applies
+    slot: int  # scoreboard route slot (split cursor)
+    virtual_service: str  # "namespace/name", "" for the default route
+    rule: int  # index in spec.http, -1 for the default route
+    conditions: list[ConditionData]
+    clusters: list[tuple[int, int]]  # (cluster id, weight > 0); id -1 = cluster not found (NC)
+    cluster_names: list[str]  # same order: names, also of clusters that do not exist
+    timeout_ms: int  # 0 = none
+    hash_policies: list[HashPolicyData]
+
+
+class VirtualHostData(TypedDict):
+    id: int
+    name: str  # "nginx.default.svc.cluster.local:80"
+    routes: list[RouteData]  # first match wins
+
+
+class DomainData(TypedDict):
+    """A name that a Host header can carry. `*.suffix` and `*` are wildcards (ISTIO 1.6)."""
+
+    domain: str  # lower case, without port
+    ports: dict[int, int]  # port in Host -> virtual host id
+    default: int  # virtual host id when Host has no port or an unknown one; -1 = no route
+
+
+class ListenerData(TypedDict):
+    id: int
+    protocol: Literal["http", "tcp"]
+    virtual_host: int  # bound HTTP listener: this virtual host whatever the Host; -1 = by Host
+    cluster: int  # tcp: where its connections go; -1 = refuse (cluster not found)
+
+
+class SnapshotData(TypedDict):
+    """A whole snapshot, or (`full` False) what changed since the generation before."""
+
+    generation: int
+    full: bool
+    clusters: dict[int, ClusterData | None]  # None = removed
+    virtual_hosts: dict[int, VirtualHostData | None]
+    domains: list[DomainData] | None  # always whole; None = unchanged
+    listeners: list[ListenerData] | None  # always whole; None = unchanged
