@@ -1,0 +1,1 @@
+"""Measurements of meshproxy beside its peers: `python -m benchmarks.compare`."""

@@ -1,0 +1,139 @@
+"""Measure meshproxy beside its peers, in one run on one machine.
+
+python -m benchmarks.compare --peers floor,nginx,haproxy,envoy,meshproxy --workloads small
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import machine, report, wrk
+from benchmarks.measure import Round, Settings, measure
+from benchmarks.native import CompileError, program
+from benchmarks.peers import PEERS
+from benchmarks.peers.peer import MissingError
+from benchmarks.process import StartError
+from benchmarks.upstream import Upstreams
+from benchmarks.workload import WORKLOADS
+
+UPSTREAM_COUNT = 3
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parse(sys.argv[1:] if argv is None else argv)
+    settings = Settings(
+        seconds=arguments.seconds,
+        warmup_seconds=arguments.warmup,
+        connections=arguments.connections,
+        load_core=arguments.load_core,
+        proxy_core=arguments.proxy_core,
+    )
+    versions, missing = _look_for(arguments.peers)
+    try:
+        load_version = wrk.version()
+        for name in ("upstream", "floor"):
+            program(name)
+        rounds = _run(arguments, settings, list(versions))
+    except (wrk.LoadError, CompileError, StartError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    document = report.document(
+        command=shlex.join(["python", "-m", "benchmarks.compare", *(argv or sys.argv[1:])]),
+        machine=machine.describe(),
+        settings=settings,
+        load=load_version,
+        versions=versions,
+        missing=missing,
+        rounds=rounds,
+    )
+    if arguments.output == "json":
+        print(json.dumps(document, indent=2))
+    else:
+        print(report.text(document))
+    return 0 if all(each.is_valid for each in rounds) else 1
+
+
+def _run(arguments: argparse.Namespace, settings: Settings, peers: list[str]) -> list[Round]:
+    rounds: list[Round] = []
+    with tempfile.TemporaryDirectory(prefix="meshproxy-bench-") as folder:
+        # nginx started by root lets its worker run as another user, who must reach its files.
+        os.chmod(folder, 0o755)
+        run = Path(folder)
+        with Upstreams(UPSTREAM_COUNT, settings.load_core, run) as upstreams:
+            for workload in arguments.workloads:
+                for number in range(1, arguments.rounds + 1):
+                    turn = (number - 1) % len(peers) if peers else 0
+                    for name in peers[turn:] + peers[:turn]:
+                        peer, asked = PEERS[name], WORKLOADS[workload]
+                        result = measure(peer, asked, number, upstreams, settings, run)
+                        rounds.append(result)
+                        print(report.progress(result), file=sys.stderr, flush=True)
+    return rounds
+
+
+def _look_for(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    versions: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for name in names:
+        try:
+            versions[name] = PEERS[name].version()
+        except MissingError as error:
+            missing[name] = str(error)
+            print(f"missing: {name}: {error}", file=sys.stderr)
+    return versions, missing
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    load_core, proxy_core = machine.cores()
+    parser = argparse.ArgumentParser(prog="benchmarks.compare", description=__doc__.split("\n")[0])
+    add = parser.add_argument
+    add("--peers", type=_names_of("peer", list(PEERS)), default=list(PEERS))
+    add("--workloads", type=_names_of("workload", list(WORKLOADS)), default=["small"])
+    add("--rounds", type=_at_least(1), default=3)
+    add("--seconds", type=_at_least(1), default=3, help="of load per round, whole seconds")
+    add("--warmup", type=_at_least(0), default=1, help="seconds before each round")
+    add("--connections", type=_at_least(1), default=64)
+    add("--load-core", type=int, default=load_core, help="of wrk and the upstreams")
+    add("--proxy-core", type=int, default=proxy_core)
+    add("-o", "--output", choices=("text", "json"), default="text")
+    arguments = parser.parse_args(argv)
+    usable = os.sched_getaffinity(0)
+    for number in (arguments.load_core, arguments.proxy_core):
+        if number not in usable:
+            parser.error(f"core {number} is not usable here; there is {sorted(usable)}")
+    return arguments
+
+
+def _at_least(low: int):  # type: ignore[no-untyped-def]
+    def whole(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f"expected {low} or more, got {value}")
+        return value
+
+    return whole
+
+
+def _names_of(noun: str, known: list[str]):  # type: ignore[no-untyped-def]
+    def names(text: str) -> list[str]:
+        asked = [name.strip() for name in text.split(",") if name.strip()]
+        for name in asked:
+            if name not in known:
+                raise argparse.ArgumentTypeError(
+                    f"unknown {noun} {name!r}; there is {', '.join(known)}"
+                )
+        if not asked:
+            raise argparse.ArgumentTypeError(f"name at least one {noun}: {', '.join(known)}")
+        return list(dict.fromkeys(asked))
+
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

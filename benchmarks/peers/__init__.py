@@ -1,0 +1,16 @@
+"""The proxies measured. One file each; configurations beside them."""
+
+from __future__ import annotations
+
+from benchmarks.peers.envoy import Envoy
+from benchmarks.peers.floor import Floor
+from benchmarks.peers.haproxy import HAProxy
+from benchmarks.peers.meshproxy import Meshproxy
+from benchmarks.peers.nginx import Nginx
+from benchmarks.peers.peer import Peer
+
+PEERS: dict[str, Peer] = {
+    peer.name: peer for peer in (Floor(), Nginx(), HAProxy(), Envoy(), Meshproxy())
+}
+
+__all__ = ["PEERS", "Peer"]

@@ -1,0 +1,72 @@
+"""What the harness needs to know of a proxy: is it here, which version, how is it started."""
+
+from __future__ import annotations
+
+import abc
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+HERE = Path(__file__).resolve().parent
+
+
+class MissingError(Exception):
+    """The peer is not installed; the text says how to get it."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """The place one peer is started at."""
+
+    directory: Path  # empty, the peer's own
+    port: int  # where it must listen on 127.0.0.1
+    upstream_ports: tuple[int, ...]
+    connections: int  # what the load will open
+
+
+class Peer(abc.ABC):
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def version(self) -> str:
+        """Return the version, or raise MissingError."""
+
+    @abc.abstractmethod
+    def command(self, site: Site) -> list[str]:
+        """Write what the peer needs into `site.directory`; return how it is started."""
+
+
+def render(name: str, site: Site) -> str:
+    """Fill a template of this folder. A line with @UPSTREAM_PORT@ is repeated per upstream."""
+    lines = []
+    for line in (HERE / name).read_text().splitlines():
+        repeats = site.upstream_ports if "@UPSTREAM_PORT@" in line else (0,)
+        for index, port in enumerate(repeats):
+            lines.append(
+                line.replace("@UPSTREAM_PORT@", str(port))
+                .replace("@UPSTREAM_INDEX@", str(index))
+                .replace("@DIRECTORY@", str(site.directory))
+                .replace("@PORT@", str(site.port))
+                .replace("@CONNECTIONS@", str(site.connections))
+            )
+    return "\n".join(lines) + "\n"
+
+
+def install(name: str, site: Site) -> Path:
+    """Render a template into the peer's directory; return where."""
+    path = site.directory / Path(name).name
+    path.write_text(render(name, site))
+    return path
+
+
+def output(*command: str) -> str:
+    """Return what a version command prints; raise MissingError if it cannot run."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=20, cwd=HERE.parent.parent
+    )
+    text = (done.stdout + done.stderr).strip()
+    if done.returncode:
+        last = text.splitlines()[-1] if text else f"status {done.returncode}"
+        raise MissingError(f"`{' '.join(command)}` failed: {last}")
+    return text
