@@ -43,7 +43,7 @@ setup(
         extensions,
         compiler_directives=directives,
         build_dir="build/cython",
-        nthreads=os.cpu_count() or 1,
+        nthreads=int(os.environ.get("MESHPROXY_JOBS", "0")) or os.cpu_count() or 1,
         show_all_warnings=False,
     )
 )

@@ -1,0 +1,23 @@
+# buffer.pxd: bytes received or waiting to be sent; one owner.
+# Invariants (verified by check() in debug builds):
+#   (1) head <= tail <= size; [head, tail) are the bytes held
+#   (2) data == NULL exactly when size == 0: an empty buffer owns no memory
+# A pointer got from bytes_at() is valid until the next append, reserve, consume or clear.
+from libc.stdint cimport uint32_t
+
+cdef class Buffer:
+    cdef char* data          # owned, freed when emptied and in __dealloc__
+    cdef size_t head
+    cdef size_t tail
+    cdef size_t size
+
+    cdef inline size_t held(self) noexcept:
+        return self.tail - self.head
+
+    cdef inline char* bytes_at(self) noexcept:
+        return self.data + self.head
+
+    cdef int append(self, const char* p, size_t n) except -1
+    cdef void consume(self, size_t n) noexcept
+    cdef void clear(self) noexcept
+    cdef bint check(self) noexcept

@@ -1,0 +1,51 @@
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memmove
+
+cimport cython
+
+
+
+@cython.final
+@cython.no_gc  # holds no Python object
+@cython.freelist(64)
+cdef class Buffer:
+    def __cinit__(self):
+        self.data = NULL
+        self.head = self.tail = self.size = 0
+
+    def __dealloc__(self):
+        free(self.data)
+
+    cdef int append(self, const char* p, size_t n) except -1:
+        cdef size_t want, have = self.tail - self.head
+        cdef char* grown
+        if self.tail + n > self.size:
+            if self.head > 0:
+                memmove(self.data, self.data + self.head, have)
+                self.head = 0
+                self.tail = have
+            if have + n > self.size:
+                want = self.size if self.size else 1024
+                while want < have + n:
+                    want *= 2
+                grown = <char*>realloc(self.data, want)
+                if grown == NULL:
+                    raise MemoryError()
+                self.data = grown
+                self.size = want
+        memcpy(self.data + self.tail, p, n)
+        self.tail += n
+        return 0
+
+    cdef void consume(self, size_t n) noexcept:
+        self.head += n
+        if self.head >= self.tail:
+            self.clear()
+
+    cdef void clear(self) noexcept:
+        free(self.data)
+        self.data = NULL
+        self.head = self.tail = self.size = 0
+
+    cdef bint check(self) noexcept:
+        return self.head <= self.tail <= self.size and (self.data == NULL) == (self.size == 0)

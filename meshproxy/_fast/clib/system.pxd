@@ -1,0 +1,38 @@
+# system.pxd: clocks, shared memory, atomics and byte search
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef extern from "time.h" nogil:
+    ctypedef long time_t
+    struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    struct tm:
+        int tm_sec
+        int tm_min
+        int tm_hour
+        int tm_mday
+        int tm_mon
+        int tm_year
+        int tm_wday
+    int clock_gettime(int clock, timespec* ts)
+    tm* gmtime_r(const time_t* when, tm* out)
+    enum:
+        CLOCK_MONOTONIC
+        CLOCK_REALTIME
+
+cdef extern from "sys/mman.h" nogil:
+    void* mmap(void* addr, size_t length, int prot, int flags, int fd, long offset)
+    int munmap(void* addr, size_t length)
+    void* MAP_FAILED
+    enum:
+        PROT_READ
+        PROT_WRITE
+        MAP_SHARED
+
+cdef extern from "string.h" nogil:
+    void* memchr(const void* s, int c, size_t n)
+    int memcmp(const void* a, const void* b, size_t n)
+
+cdef extern from * nogil:
+    uint64_t atomic_add "__sync_fetch_and_add" (uint64_t* target, uint64_t value)
+    bint likely "__builtin_expect" (bint condition, bint expected)

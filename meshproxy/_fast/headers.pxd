@@ -1,0 +1,73 @@
+# headers.pxd: a header list as a table of spans over a buffer, common to every codec. Order is kept.
+# Invariants:
+#   (1) every span lies inside [0, size) of the buffer that was parsed; the table holds no pointer
+#   (2) slot[id] is the first field with that id, or -1
+#   (3) fields[i].name is a token, fields[i].value holds no CR, LF, NUL or other control byte but HTAB
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t
+
+from .types cimport Method, Span
+
+cdef enum:
+    MAX_HEADERS = 100          # Envoy's max_request_headers_count
+
+# Headers the proxy reads or rewrites. One id may stand for several names that are treated alike.
+cdef enum HeaderId:
+    H_OTHER = 0
+    H_HOST
+    H_CONTENT_LENGTH
+    H_TRANSFER_ENCODING
+    H_CONNECTION
+    H_HOP                      # keep-alive, proxy-connection, upgrade, te, trailer: never forwarded
+    H_EXPECT
+    H_DATE
+    H_USER_AGENT
+    H_X_REQUEST_ID
+    H_X_FORWARDED_FOR
+    H_X_FORWARDED_PROTO
+    H_X_FORWARDED_HOST
+    H_ATTEMPT_COUNT            # x-envoy-attempt-count
+    H_UPSTREAM_SERVICE_TIME    # x-envoy-upstream-service-time
+    H_TUNING                   # x-envoy-* that only a trusted caller may send (ISTIO 3.14)
+    H_COUNT
+
+cdef struct HeaderField:
+    uint32_t name
+    uint32_t value
+    uint32_t value_len
+    uint16_t name_len
+    uint8_t id
+    uint8_t flags
+
+cdef enum HeaderFlag:
+    HF_DROP = 1                # hop-by-hop, or named by Connection
+    HF_PLAIN = 2               # the line reads "name: value" CRLF exactly: may be copied whole
+
+cdef struct HeaderTable:
+    int count
+    int16_t slot[H_COUNT]
+    HeaderField fields[MAX_HEADERS]
+
+# What a request says, whatever the version. Spans are over `base`.
+cdef struct RequestView:
+    const char* base           # borrowed: valid during the call that got the view
+    Method method
+    Span method_name
+    Span path                  # without query
+    Span query                 # without "?"; len 0 and off 0 = none
+    Span target                # path and query as sent: what an origin-form request line holds
+    Span authority             # Host, or the authority of an absolute-form target
+    bint is_https              # :scheme, from X-Forwarded-Proto (ISTIO 3.14)
+    HeaderTable headers
+
+cdef void table_clear(HeaderTable* t) noexcept nogil
+cdef HeaderId header_id(const char* name, size_t n) noexcept nogil
+# Index of the first field at or after `start` with this lower-case name, or -1.
+cdef int table_find(const HeaderTable* t, const char* base, const char* name, size_t n,
+                    int start) noexcept nogil
+# Flags hop-by-hop fields and those that Connection names (RFC 9110 7.6.1) with HF_DROP. Returns bits of CONN_*.
+cdef int table_connection(HeaderTable* t, const char* base) noexcept nogil
+
+cdef enum:
+    CONN_CLOSE = 1
+    CONN_KEEP_ALIVE = 2
+    CONN_UPGRADE = 4

@@ -1,0 +1,139 @@
+from libc.string cimport memcmp, memset
+
+from .scan cimport *
+
+# Names by id. A name is found by one hash of length and four bytes; the table is made collision-free below.
+KNOWN = {
+    H_HOST: ["host"],
+    H_CONTENT_LENGTH: ["content-length"],
+    H_TRANSFER_ENCODING: ["transfer-encoding"],
+    H_CONNECTION: ["connection"],
+    H_HOP: ["keep-alive", "proxy-connection", "upgrade", "te", "trailer"],
+    H_EXPECT: ["expect"],
+    H_DATE: ["date"],
+    H_USER_AGENT: ["user-agent"],
+    H_X_REQUEST_ID: ["x-request-id"],
+    H_X_FORWARDED_FOR: ["x-forwarded-for"],
+    H_X_FORWARDED_PROTO: ["x-forwarded-proto"],
+    H_X_FORWARDED_HOST: ["x-forwarded-host"],
+    H_ATTEMPT_COUNT: ["x-envoy-attempt-count"],
+    H_UPSTREAM_SERVICE_TIME: ["x-envoy-upstream-service-time"],
+    H_TUNING: [
+        "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-max-retries",
+        "x-envoy-retriable-status-codes", "x-envoy-retriable-header-names",
+        "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms",
+        "x-envoy-upstream-rq-timeout-alt-response", "x-envoy-expected-rq-timeout-ms",
+        "x-envoy-upstream-alt-stat-name", "x-envoy-force-trace", "x-envoy-ip-tags",
+        "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout"],
+}
+
+cdef struct KnownName:
+    const char* name
+    uint8_t n
+    uint8_t id
+
+cdef enum:
+    KNOWN_SLOTS = 512
+
+cdef KnownName known[KNOWN_SLOTS]
+cdef uint32_t mul_len, mul_first, mul_mid
+_kept = []     # owns the bytes that known[].name borrows
+
+
+cdef inline uint32_t name_hash(const char* p, size_t n) noexcept nogil:
+    cdef uint32_t first = scan_lower(<uint8_t>p[0])
+    cdef uint32_t mid = scan_lower(<uint8_t>p[n // 2])
+    cdef uint32_t last = scan_lower(<uint8_t>p[n - 1])
+    cdef uint32_t late = scan_lower(<uint8_t>p[n - 1 - n // 4])
+    return (<uint32_t>n * mul_len + first * mul_first + mid * mul_mid + (last ^ (late << 3))) % KNOWN_SLOTS
+
+
+def _build_known():
+    global mul_len, mul_first, mul_mid
+    cdef uint32_t h
+    names = [(name.encode(), hid) for hid, group in KNOWN.items() for name in group]
+    for a in range(1, 64):
+        for b in range(1, 64, 2):
+            for c in range(1, 64, 2):
+                mul_len, mul_first, mul_mid = a, b, c
+                if len({name_hash(name, len(name)) for name, _ in names}) == len(names):
+                    memset(known, 0, sizeof(known))
+                    for name, hid in names:
+                        _kept.append(name)
+                        h = name_hash(name, len(name))
+                        known[h].name = name
+                        known[h].n = len(name)
+                        known[h].id = hid
+                    return
+    raise ImportError("headers: no collision-free hash for the known names")
+
+
+_build_known()
+
+
+cdef void table_clear(HeaderTable* t) noexcept nogil:
+    t.count = 0
+    memset(t.slot, 0xff, sizeof(t.slot))
+
+
+cdef HeaderId header_id(const char* name, size_t n) noexcept nogil:
+    cdef KnownName* k = &known[name_hash(name, n)]
+    if k.n == n and scan_ieq(k.name, name, n):
+        return <HeaderId>k.id
+    return H_OTHER
+
+
+cdef int table_find(const HeaderTable* t, const char* base, const char* name, size_t n,
+                    int start) noexcept nogil:
+    cdef int i
+    for i in range(start, t.count):
+        if t.fields[i].name_len == n and scan_ieq(base + t.fields[i].name, name, n):
+            return i
+    return -1
+
+
+# A client must not be able to remove these on the way to the upstream by naming them in Connection.
+cdef inline bint is_protected(uint8_t hid) noexcept nogil:
+    return hid in (H_HOST, H_CONTENT_LENGTH, H_X_REQUEST_ID, H_X_FORWARDED_FOR,
+                   H_X_FORWARDED_PROTO, H_X_FORWARDED_HOST, H_EXPECT, H_DATE)
+
+
+cdef int table_connection(HeaderTable* t, const char* base) noexcept nogil:
+    cdef int i, j, bits = 0
+    cdef size_t at, end, stop, n
+    cdef const char* p
+    cdef HeaderField* f
+    for i in range(t.count):
+        f = &t.fields[i]
+        if f.id == H_HOP or f.id == H_TRANSFER_ENCODING:
+            f.flags |= HF_DROP
+        if f.id != H_CONNECTION:
+            continue
+        f.flags |= HF_DROP
+        at = f.value
+        stop = f.value + f.value_len
+        while at < stop:
+            p = base + at
+            end = at + scan_find(p, stop - at, b',')
+            n = end - at
+            at = end + 1
+            while n and (p[0] == b' ' or p[0] == b'\t'):
+                p += 1
+                n -= 1
+            while n and (p[n - 1] == b' ' or p[n - 1] == b'\t'):
+                n -= 1
+            if n == 0:
+                continue
+            if n == 5 and scan_ieq(p, b"close", 5):
+                bits |= CONN_CLOSE
+            elif n == 10 and scan_ieq(p, b"keep-alive", 10):
+                bits |= CONN_KEEP_ALIVE
+            elif n == 7 and scan_ieq(p, b"upgrade", 7):
+                bits |= CONN_UPGRADE
+            else:
+                j = table_find(t, base, p, n, 0)
+                while j >= 0:
+                    if not is_protected(t.fields[j].id):
+                        t.fields[j].flags |= HF_DROP
+                    j = table_find(t, base, p, n, j + 1)
+    return bits

@@ -1,0 +1,81 @@
+# scan.pxd: inline byte scanners. No allocation, no Python, no state.
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from .clib.system cimport memchr
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <stddef.h>
+    /* Grammar classes per byte, RFC 9110 5.6.2 and RFC 3986. */
+    #define MP_TOKEN  1   /* tchar */
+    #define MP_TARGET 2   /* a byte a request target may hold: VCHAR but '#' (RFC 9112 3.2) */
+    #define MP_HOST   4   /* a byte Host may hold: reg-name, IP literal, port (RFC 3986 3.2.2) */
+    static const uint8_t mp_class[256] = {
+        ['0' ... '9'] = 7, ['A' ... 'Z'] = 7, ['a' ... 'z'] = 7,
+        ['!'] = 7, ['$'] = 7, ['%'] = 7, ['&'] = 7, ['\\''] = 7, ['*'] = 7, ['+'] = 7, ['-'] = 7,
+        ['.'] = 7, ['_'] = 7, ['~'] = 7, ['#'] = 1, ['^'] = 3, ['`'] = 3, ['|'] = 3,
+        ['('] = 6, [')'] = 6, [';'] = 6, ['='] = 6, [':'] = 6, ['['] = 6, [']'] = 6,
+        ['"'] = 2, [','] = 2, ['/'] = 2, ['<'] = 2, ['>'] = 2, ['?'] = 2, ['@'] = 2, ['\\\\'] = 2,
+        ['{'] = 2, ['}'] = 2,
+    };
+    static inline uint8_t mp_lower(uint8_t c) { return (uint8_t)(c + ((uint8_t)(c - 'A') < 26) * 32); }
+    /* Length of the prefix of p[0..n) whose bytes all have the class. */
+    static inline size_t mp_span(const char *p, size_t n, uint8_t cls) {
+        size_t i = 0;
+        while (i < n && (mp_class[(uint8_t)p[i]] & cls)) i++;
+        return i;
+    }
+    /* Field values hold HTAB, SP, VCHAR and obs-text (RFC 9110 5.5). No early exit: it vectorises. */
+    static inline int mp_value_ok(const char *p, size_t n) {
+        uint8_t bad = 0;
+        for (size_t i = 0; i < n; i++) {
+            uint8_t c = (uint8_t)p[i];
+            bad |= (uint8_t)(((c < 0x20) & (c != '\\t')) | (c == 0x7f));
+        }
+        return !bad;
+    }
+    static inline int mp_ieq(const char *a, const char *b, size_t n) {
+        for (size_t i = 0; i < n; i++)
+            if (mp_lower((uint8_t)a[i]) != mp_lower((uint8_t)b[i])) return 0;
+        return 1;
+    }
+    """
+    enum:
+        CLASS_TOKEN "MP_TOKEN"
+        CLASS_TARGET "MP_TARGET"
+        CLASS_HOST "MP_HOST"
+    size_t scan_span "mp_span" (const char* p, size_t n, uint8_t cls) noexcept nogil
+    bint scan_value_ok "mp_value_ok" (const char* p, size_t n) noexcept nogil
+    bint scan_ieq "mp_ieq" (const char* a, const char* b, size_t n) noexcept nogil
+    uint8_t scan_lower "mp_lower" (uint8_t c) noexcept nogil
+
+
+# Position of the first c in p[0..n), or n.
+cdef inline size_t scan_find(const char* p, size_t n, char c) noexcept nogil:
+    cdef const char* hit = <const char*>memchr(p, c, n)
+    return <size_t>(hit - p) if hit != NULL else n
+
+
+# FNV-1a over lower-cased bytes: hash of host names in the router's table.
+cdef inline uint64_t scan_hash_lower(const char* p, size_t n) noexcept nogil:
+    cdef uint64_t h = 14695981039346656037ULL
+    cdef size_t i
+    for i in range(n):
+        h = (h ^ scan_lower(<uint8_t>p[i])) * 1099511628211ULL
+    return h
+
+
+# Writes value in decimal at out, returns the digits written (at most 20).
+cdef inline uint32_t scan_put_decimal(char* out, uint64_t value) noexcept nogil:
+    cdef char digits[20]
+    cdef uint32_t n = 0, i
+    while True:
+        digits[n] = <char>(48 + value % 10)
+        n += 1
+        value //= 10
+        if value == 0:
+            break
+    for i in range(n):
+        out[i] = digits[n - 1 - i]
+    return n

@@ -1,0 +1,88 @@
+# scoreboard.pxd: one shared mapping for all workers: counters, gauges, cursors. No message per request.
+#
+#   header | route cursors | cluster cursors | column 0 | column 1 | ... | column N
+#   column = ProcessColumn | ClusterColumn[MAX_CLUSTERS] | EndpointColumn[MAX_ENDPOINTS]
+#
+# Invariants:
+#   (1) column w (1..N) is written by worker w alone; column 0 by the control process alone, when it folds
+#       a dead worker's counters into it. So no counter needs an atomic; cursors are shared and use atomic adds.
+#   (2) a gauge (active) of a dead worker is zeroed by clear_worker(): no count stays behind.
+#   (3) a reader sums columns and may see a request half counted; it never sees a torn 64-bit value.
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef enum:
+    MAX_CLUSTER_SLOTS = 16384
+    MAX_ENDPOINT_SLOTS = 65536
+    MAX_ROUTE_SLOTS = 65536
+    MAX_WORKERS = 64
+    CODE_SLOTS = 15            # distinct (status, flags) pairs counted one by one; the rest share the last
+    HISTOGRAM_SLOTS = 20
+
+# Alone on its cache line: every worker adds to it.
+cdef struct Cursor:
+    uint64_t value
+    uint64_t pad[7]
+
+cdef struct CodeCount:
+    uint32_t code              # 0 = free; low 16 bits HTTP status, high 16 bits response flags
+    uint32_t pad
+    uint64_t count
+
+cdef struct EndpointColumn:    # one cache line
+    uint32_t rq_active         # gauge
+    uint32_t cx_active         # gauge
+    uint64_t rq_total
+    uint64_t rq_success
+    uint64_t rq_error          # 5xx from upstream, reset, timeout
+    uint64_t rq_timeout
+    uint64_t cx_total
+    uint64_t cx_connect_fail
+    uint64_t pad
+
+cdef struct ClusterColumn:     # eight cache lines
+    uint32_t rq_active         # gauge
+    uint32_t cx_active         # gauge
+    uint64_t rq_total
+    uint64_t rq_timeout
+    uint64_t rq_retry
+    uint64_t rq_replayed       # sent again after a keep-alive connection closed under it
+    uint64_t cx_total
+    uint64_t cx_connect_fail
+    uint64_t cx_none_healthy
+    uint64_t request_bytes     # body bytes
+    uint64_t response_bytes
+    uint64_t duration_sum_us
+    uint64_t duration[HISTOGRAM_SLOTS]   # last = +Inf
+    CodeCount codes[CODE_SLOTS]
+
+cdef struct ProcessColumn:
+    uint32_t downstream_cx_active   # gauge
+    uint32_t downstream_rq_active   # gauge
+    uint64_t downstream_cx_total
+    uint64_t downstream_rq_total
+    uint64_t downstream_rq_xx[6]    # index = status / 100; 0 = no status (client gone)
+    uint64_t no_route
+    uint64_t no_cluster
+    uint64_t codec_error
+    uint64_t header_timeout
+    uint64_t generation             # gauge: applied by this worker
+    uint64_t pad[15]
+
+cdef class Scoreboard:
+    cdef readonly int workers
+    cdef readonly int fd
+    cdef bint owns_fd
+    cdef char* base                # mapped, unmapped in close() or __dealloc__
+    cdef size_t size
+
+    cdef void sum_cluster(self, uint32_t slot, ClusterColumn* s) noexcept
+    cdef Cursor* route_cursor(self, uint32_t slot) noexcept
+    cdef Cursor* cluster_cursor(self, uint32_t slot) noexcept
+    cdef ProcessColumn* process_column(self, int worker) noexcept
+    cdef ClusterColumn* cluster_column(self, int worker, uint32_t slot) noexcept
+    cdef EndpointColumn* endpoint_column(self, int worker, uint32_t slot) noexcept
+    # Distance in bytes between the same slot of neighbouring workers' columns.
+    cdef size_t column_stride(self) noexcept
+
+cdef void count_code(ClusterColumn* c, uint32_t status, uint32_t flags) noexcept nogil
+cdef void count_duration(ClusterColumn* c, uint64_t us) noexcept nogil

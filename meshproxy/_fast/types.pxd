@@ -1,0 +1,80 @@
+# types.pxd: the words every module shares: spans, framing, response flags, details, verdicts of scanners.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+# A span is an offset and a length over a buffer named where the span is kept; never a pointer.
+cdef struct Span:
+    uint32_t off
+    uint32_t len
+
+# Results of a leaf scanner: > 0 bytes used, or one of these.
+cdef enum:
+    NEED_MORE = 0
+    BAD = -1
+
+cdef enum BodyFraming:
+    BODY_NONE = 0
+    BODY_LENGTH = 1
+    BODY_CHUNKED = 2
+    BODY_UNTIL_CLOSE = 3
+
+cdef enum Method:
+    METHOD_OTHER = 0
+    METHOD_GET
+    METHOD_HEAD
+    METHOD_POST
+    METHOD_PUT
+    METHOD_DELETE
+    METHOD_OPTIONS
+    METHOD_CONNECT
+    METHOD_TRACE
+    METHOD_PATCH
+
+# Envoy's response flags, one bit each; printed in the order of FLAG_NAMES (`reply.pyx`).
+cdef enum ResponseFlag:
+    FLAG_NONE = 0
+    FLAG_UH = 1 << 0     # no healthy upstream
+    FLAG_UF = 1 << 1     # upstream connection failure
+    FLAG_UO = 1 << 2     # upstream overflow
+    FLAG_NR = 1 << 3     # no route
+    FLAG_NC = 1 << 4     # cluster not found
+    FLAG_URX = 1 << 5    # retry limit exceeded
+    FLAG_UT = 1 << 6     # upstream request timeout
+    FLAG_UC = 1 << 7     # upstream connection termination
+    FLAG_UPE = 1 << 8    # upstream protocol error
+    FLAG_DC = 1 << 9     # downstream connection termination
+    FLAG_DPE = 1 << 10   # downstream protocol error
+    FLAG_DI = 1 << 11    # delay injected
+    FLAG_FI = 1 << 12    # abort injected
+    FLAG_LR = 1 << 13    # local reset
+
+# Response code details: constants, the same word in log, metric, header and test (`reply.pyx`).
+cdef enum Detail:
+    DETAIL_VIA_UPSTREAM = 0
+    DETAIL_ROUTE_NOT_FOUND
+    DETAIL_CLUSTER_NOT_FOUND
+    DETAIL_NO_HEALTHY_UPSTREAM
+    DETAIL_RESPONSE_TIMEOUT
+    DETAIL_CONNECT_FAILURE
+    DETAIL_CONNECT_TIMEOUT
+    DETAIL_LOCAL_CONNECT_FAILURE
+    DETAIL_CONNECTION_TERMINATION
+    DETAIL_UPSTREAM_PROTOCOL_ERROR
+    DETAIL_AFTER_RESPONSE_STARTED
+    DETAIL_DOWNSTREAM_DISCONNECT
+    DETAIL_CODEC_ERROR
+    DETAIL_HEADERS_TOO_LARGE
+    DETAIL_TOO_MANY_HEADERS
+    DETAIL_URI_TOO_LONG
+    DETAIL_MISSING_HOST
+    DETAIL_INVALID_HOST
+    DETAIL_BAD_FRAMING
+    DETAIL_BAD_TRANSFER_ENCODING
+    DETAIL_BAD_VERSION
+    DETAIL_BAD_PATH
+    DETAIL_ABSOLUTE_PATH_REJECTED
+    DETAIL_CONNECT_NOT_SUPPORTED
+    DETAIL_HEADER_TIMEOUT
+    DETAIL_BODY_CODEC_ERROR
+    DETAIL_LOCAL_RESET
+    DETAIL_INTERNAL_ERROR
+    DETAIL_COUNT
