@@ -1,0 +1,34 @@
+"""Serves the admin pages with uvicorn inside the loop that is already running."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from meshproxy.admin.app import ProxyControl, build_app
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals belong to the control process
+
+
+async def serve_admin(proxy: ProxyControl, sock: socket.socket) -> None:
+    """Serve on a listening socket until cancelled."""
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        build_app(proxy),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    await _Server(config).serve(sockets=[sock])

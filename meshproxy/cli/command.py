@@ -1,0 +1,215 @@
+"""The command group and its verbs.
+
+Exit codes: 0 fine, 1 runtime failure, 2 usage, 3 invalid configuration, 4 only warnings and
+--strict. Every flag can be given as MESHPROXY_<FLAG>; a flag beats it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from meshproxy import __version__
+from meshproxy.cli.values import (
+    AdminType,
+    DurationType,
+    HeaderType,
+    LabelType,
+    ListenType,
+    WorkersType,
+)
+from meshproxy.listen import Address, ListenSpec
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def flag(name: str, *names: str, **settings: Any) -> Callable[[_Command], _Command]:
+    """A click option that MESHPROXY_<NAME> can set too."""
+    variable = "MESHPROXY_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, *names, envvar=variable, show_envvar=False, **settings)
+
+
+def files_flag(command: _Command) -> _Command:
+    return flag(
+        "--file",
+        "-f",
+        "paths",
+        multiple=True,
+        required=True,
+        type=click.Path(),
+        metavar="PATH",
+        help="Manifest file, folder or - for standard input. Repeatable.",
+    )(command)
+
+
+def namespace_flag(command: _Command) -> _Command:
+    return flag(
+        "--namespace",
+        default="default",
+        show_default=True,
+        metavar="NS",
+        help="Where short service names resolve.",
+    )(command)
+
+
+def output_flag(command: _Command) -> _Command:
+    return flag(
+        "--output",
+        "-o",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+    )(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", "-V", message="meshproxy %(version)s")
+def cli() -> None:
+    """L7 traffic proxy that runs Kubernetes and Istio YAML without a control plane.
+
+    Every flag can be set as MESHPROXY_<FLAG>; a flag on the command line wins.
+    """
+
+
+@cli.command()
+@files_flag
+@flag(
+    "--listen",
+    multiple=True,
+    type=ListenType(),
+    default=["127.0.0.1:8080"],
+    help="Repeatable. Bound to a service port, it serves that service whatever the Host header"
+    " says; /tcp balances connections instead of requests.  [default: 127.0.0.1:8080]",
+)
+@flag("--admin", type=AdminType(), default="127.0.0.1:15000", show_default=True)
+@flag("--workers", type=WorkersType(), default="1", show_default=True)
+@namespace_flag
+@flag("--access-log", default="off", show_default=True, metavar="PATH|-|off")
+@flag(
+    "--access-log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+)
+@flag(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+)
+@flag(
+    "--drain-time",
+    "drain_ms",
+    type=DurationType(),
+    default="5s",
+    show_default=True,
+    help="How long requests in flight may take after TERM.",
+)
+def run(
+    paths: tuple[str, ...],
+    listen: tuple[ListenSpec, ...],
+    admin: Address | str,
+    workers: int,
+    namespace: str,
+    access_log: str,
+    access_log_format: str,
+    log_level: str,
+    drain_ms: int,
+) -> int:
+    """Balance and route traffic by the manifests."""
+    from meshproxy.cli.log import configure_logging
+    from meshproxy.server.control import serve
+    from meshproxy.server.options import Options
+
+    configure_logging(log_level)
+    return serve(
+        Options(
+            paths=paths,
+            listen=listen,
+            admin=admin if isinstance(admin, Address) else None,
+            workers=workers,
+            namespace=namespace,
+            access_log=access_log,
+            access_log_format="json" if access_log_format == "json" else "text",
+            drain_ms=drain_ms,
+        )
+    )
+
+
+@cli.command()
+@files_flag
+@namespace_flag
+@output_flag
+@click.option("--strict", is_flag=True, envvar="MESHPROXY_STRICT", help="Warnings fail too.")
+def check(paths: tuple[str, ...], namespace: str, output: str, strict: bool) -> int:
+    """Say what is wrong with the manifests, and where."""
+    from meshproxy.check import check_paths
+
+    return check_paths(paths, namespace, output, strict)
+
+
+@cli.command()
+@files_flag
+@click.argument("url")
+@flag("--request", "-X", "method", default="GET", show_default=True, metavar="METHOD")
+@click.option("-H", "--header", "headers", multiple=True, type=HeaderType(), help="Repeatable.")
+@click.option("--source-label", "source_labels", multiple=True, type=LabelType())
+@flag("--seed", type=int, default=0, show_default=True, help="For the weighted and random picks.")
+@namespace_flag
+@output_flag
+def explain(
+    paths: tuple[str, ...],
+    url: str,
+    method: str,
+    headers: tuple[tuple[str, str], ...],
+    source_labels: tuple[tuple[str, str], ...],
+    seed: int,
+    namespace: str,
+    output: str,
+) -> int:
+    """Say which rule, cluster and endpoint a request would get, and why."""
+    from meshproxy.explain import explain_request
+
+    return explain_request(
+        paths, url, method=method, headers=headers, seed=seed, namespace=namespace, output=output
+    )
+
+
+@cli.command()
+@output_flag
+def demo(output: str) -> int:
+    """Show per-connection against per-request balancing on this machine."""
+    from meshproxy.demo import main as run_demo
+
+    return run_demo(output)
+
+
+@cli.command()
+def version() -> None:
+    """Print versions and whether the compiled core is loaded."""
+    from meshproxy.cli.version import describe_versions
+
+    click.echo(describe_versions(), nl=False)
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    try:
+        status = cli.main(prog_name="meshproxy", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        status = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        status = 1
+    except (click.Abort, KeyboardInterrupt):
+        status = 130
+    except BrokenPipeError:
+        # the reader left; keep the interpreter from complaining when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = 0
+    sys.exit(status)

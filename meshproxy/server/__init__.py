@@ -1,0 +1,1 @@
+"""`meshproxy run`: the control process and the workers it keeps."""

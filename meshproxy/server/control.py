@@ -1,0 +1,282 @@
+"""The control process: opens sockets, execs workers, compiles snapshots, answers signals.
+
+Law: no traffic passes here, so nothing here may be waited for by a request.
+
+    serve() -> sockets bound -> workers exec'ed -> snapshot compiled -> ready -> admin, watch
+    HUP, file edit -> _reload()     USR1 -> reopen_logs()      USR2 -> _upgrade()
+    TERM, INT -> drain() -> exit 0; a second one -> _stop_now() -> exit 128 + signal
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+import uvloop
+
+from meshproxy._fast.scoreboard import Scoreboard
+from meshproxy.listen import Address, ListenError, bound_address
+from meshproxy.server import notify
+from meshproxy.server.options import Options
+from meshproxy.server.sockets import ListeningSockets
+from meshproxy.server.supervisor import Supervisor, WorkerFailed
+from meshproxy.server.upgrade import Inheritance, replace_process
+
+if TYPE_CHECKING:
+    from meshproxy.config.problem import Problem
+    from meshproxy.server.configuration import Configuration
+    from meshproxy.snapshot.model import SnapshotData
+
+EXIT_OK = 0
+EXIT_FAILURE = 1
+EXIT_INVALID_CONFIG = 3
+
+_log = logging.getLogger(__name__)
+
+
+def serve(options: Options) -> int:
+    """Run the proxy until it is told to stop; returns the exit status."""
+    inherited = Inheritance()
+    try:
+        sockets = ListeningSockets(options.listen, options.admin, inherited)
+    except ListenError as error:
+        print(f"meshproxy: {error}", file=sys.stderr)
+        return EXIT_FAILURE
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(Control(options, sockets, inherited).run())
+    finally:
+        sockets.close()
+        loop.close()
+
+
+class Control:
+    """One control process; also what the admin pages and metrics read (`admin.ProxyControl`)."""
+
+    def __init__(
+        self, options: Options, sockets: ListeningSockets, inherited: Inheritance
+    ) -> None:
+        self.scoreboard = Scoreboard(options.workers)
+        self.addresses: Sequence[Address] = sockets.addresses
+        self._options = options
+        self._sockets = sockets
+        self._inherited = inherited
+        self._started_at = time.monotonic()
+        self._is_serving = False
+        self._is_draining = False  # the workers were told to finish; /ready says 503
+        self._is_stopping = False  # and this process ends after them
+        self._is_upgrading = False
+        self._configuration: Configuration | None = None
+        self._supervisor: Supervisor | None = None
+        self._exit: asyncio.Future[int] = asyncio.get_event_loop().create_future()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        options = self._options
+        self._supervisor = supervisor = Supervisor(
+            options.workers,
+            self.scoreboard,
+            [sock.fileno() for sock in self._sockets.traffic],
+            {
+                "access_log": options.access_log,
+                "access_log_format": options.access_log_format,
+                "drain_ms": options.drain_ms,
+            },
+            lambda: self.snapshot,
+        )
+        self._handle_signals()
+        try:
+            await supervisor.spawn_all()
+            if not self._load():
+                return EXIT_INVALID_CONFIG
+            await supervisor.serve()
+            self._on_ready()
+            return await self._exit
+        except WorkerFailed as error:
+            _log.error("%s", error)
+            return EXIT_FAILURE
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            supervisor.kill()
+
+    # what the admin pages and the metrics read
+
+    @property
+    def snapshot(self) -> SnapshotData:
+        assert self._configuration is not None
+        return self._configuration.snapshot
+
+    @property
+    def is_ready(self) -> bool:
+        return self._is_serving and not self._is_draining
+
+    @property
+    def workers(self) -> Sequence[int]:
+        return [worker.pid for worker in self._live_supervisor.workers.values()]
+
+    @property
+    def worker_restarts(self) -> int:
+        return self._live_supervisor.restarts
+
+    @property
+    def config_age_s(self) -> float:
+        assert self._configuration is not None
+        return time.monotonic() - self._configuration.live_since
+
+    @property
+    def rejected_objects(self) -> int:
+        assert self._configuration is not None
+        return self._configuration.rejected_objects
+
+    @property
+    def uptime_s(self) -> float:
+        return time.monotonic() - self._started_at
+
+    # what they may ask for
+
+    def drain_listeners(self) -> None:
+        """Stop serving, keep the admin pages."""
+        if not self._is_draining:
+            self._start(self._drain())
+
+    def quit(self) -> None:
+        """Drain, then exit 0."""
+        self._is_stopping = True
+        notify.notify_stopping()
+        self._start(self._drain_and_exit())
+
+    # start
+
+    @property
+    def _live_supervisor(self) -> Supervisor:
+        assert self._supervisor is not None
+        return self._supervisor
+
+    def _load(self) -> bool:
+        from meshproxy.server.configuration import Configuration  # workers load meanwhile
+
+        configuration = Configuration(self._options)
+        problems = configuration.load()
+        report(problems)
+        if not configuration.is_usable:
+            return False
+        self._configuration = configuration
+        return True
+
+    def _on_ready(self) -> None:
+        assert self._configuration is not None
+        self._is_serving = True
+        where = ", ".join(map(str, self.addresses))
+        services = self._configuration.service_count
+        print(
+            f"ready: listening on {where}, {services} service{'' if services == 1 else 's'}, "
+            f"generation {self.snapshot['generation']}",
+            file=sys.stderr,
+            flush=True,
+        )
+        self._inherited.tell_predecessor()
+        notify.notify_ready()
+        self._start(self._watch())
+        if self._sockets.admin is not None:
+            self._start(self._serve_admin(self._sockets.admin))
+
+    async def _serve_admin(self, sock: socket.socket) -> None:
+        from meshproxy.admin import serve_admin  # after the ready line: traffic does not need it
+
+        _log.info("admin: listening on http://%s", bound_address(sock))
+        await serve_admin(self, sock)
+
+    async def _watch(self) -> None:
+        assert self._configuration is not None
+        async for _ in self._configuration.changes():
+            await self._reload()
+
+    async def _reload(self) -> None:
+        """Bring the files' present content to the workers; keep what was good of what is not."""
+        assert self._configuration is not None
+        notify.notify_reloading()
+        update, problems = self._configuration.reload()
+        report(problems)
+        if update is not None:
+            self._live_supervisor.send_update(update)
+        notify.notify_ready()
+        _log.info(
+            "%s: generation %d, %d rejected objects",
+            "reloaded" if update is not None else "nothing changed",
+            self.snapshot["generation"],
+            self.rejected_objects,
+        )
+
+    # signals
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, self._when_serving, self._reload)
+        loop.add_signal_handler(signal.SIGUSR1, self._when_serving, self._reopen_logs)
+        loop.add_signal_handler(signal.SIGUSR2, self._when_serving, self._upgrade)
+
+    def _on_stop_signal(self, number: signal.Signals) -> None:
+        if not self._is_serving or self._is_stopping:
+            self._finish(128 + number)
+        else:
+            self.quit()
+
+    def _when_serving(self, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self.is_ready:
+            self._start(action())
+
+    async def _reopen_logs(self) -> None:
+        self._live_supervisor.reopen_logs()
+
+    async def _upgrade(self) -> None:
+        """Start the new binary; drain once it serves."""
+        if self._is_upgrading:
+            return
+        self._is_upgrading = True
+        try:
+            if await replace_process(self._sockets.named, self._options):
+                self.quit()
+        finally:
+            self._is_upgrading = False
+
+    # stop
+
+    async def _drain(self) -> None:
+        self._is_draining = True
+        self._sockets.close_traffic()
+        await self._live_supervisor.drain(self._options.drain_ms)
+
+    async def _drain_and_exit(self) -> None:
+        await self._drain()
+        self._finish(EXIT_OK)
+
+    def _finish(self, status: int) -> None:
+        if not self._exit.done():
+            self._exit.set_result(status)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("internal error; traffic is not affected", exc_info=task.exception())
+
+
+def report(problems: Sequence[Problem]) -> None:
+    """Print verdicts as `meshproxy check` does."""
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    sys.stderr.flush()

@@ -1,0 +1,41 @@
+"""What metrics and the admin pages need to know of a running proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from meshproxy._fast.scoreboard import Scoreboard
+from meshproxy.listen import Address
+from meshproxy.snapshot.model import SnapshotData
+
+
+class ProxyStatus(Protocol):
+    """Read-only, always current."""
+
+    @property
+    def snapshot(self) -> SnapshotData: ...
+    @property
+    def scoreboard(self) -> Scoreboard: ...
+    @property
+    def is_ready(self) -> bool:
+        """Serving and not draining."""
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where each listener really is, by listener id."""
+
+    @property
+    def workers(self) -> Sequence[int]:
+        """Process ids of the live workers."""
+
+    @property
+    def worker_restarts(self) -> int: ...
+    @property
+    def config_age_s(self) -> float:
+        """Since the generation that is live became live."""
+
+    @property
+    def rejected_objects(self) -> int: ...
+    @property
+    def uptime_s(self) -> float: ...

@@ -1,0 +1,152 @@
+"""One worker: a uvloop loop with the engine in it (`python -m meshproxy.worker FD`).
+
+Law: imports uvloop, meshproxy.wire, meshproxy._fast and the standard library, nothing else, so a
+worker starts fast and stays small. It learns everything from the control process over FD; when
+FD ends, the control process is gone: drain and exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from meshproxy import wire
+from meshproxy._fast.engine import Engine
+from meshproxy._fast.scoreboard import Scoreboard
+
+if TYPE_CHECKING:
+    from meshproxy.snapshot.model import SnapshotData
+
+_DRAIN_POLL_S = 0.02
+_STDOUT = 1
+
+
+class Worker:
+    """The engine under the control process's orders."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, start: wire.Message) -> None:
+        options = start["options"]
+        self._loop = loop
+        self._channel: wire.Channel | None = None
+        self._access_log: str = options["access_log"]
+        self._access_log_fd = open_access_log(self._access_log)
+        self._drain_ms: int = options["drain_ms"]
+        self._listener_fds = [listener["fd"] for listener in start["listeners"]]
+        self._drain_deadline = 0.0
+        self._is_draining = False
+        self._stopped = loop.create_future()
+        self._engine = Engine(
+            loop,
+            Scoreboard(start["workers"], start["scoreboard_fd"]),
+            start["worker"],
+            {**options, "access_log_fd": self._access_log_fd},
+        )
+
+    async def run(self, sock: socket.socket, start: wire.Message, snapshot: SnapshotData) -> None:
+        """Serve until drained."""
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)  # a terminal signals the whole group
+        self._loop.add_signal_handler(signal.SIGTERM, self._drain, self._drain_ms)
+        self._engine.apply(snapshot)
+        for listener in start["listeners"]:
+            self._engine.listen(listener["id"], listener["fd"])
+        self._channel = await wire.Channel.open(sock, self._on_message, self._on_control_gone)
+        gc.collect()
+        gc.freeze()
+        self._channel.send({"type": "ready"})
+        await self._stopped
+        self._engine.close()
+        self._channel.send({"type": "drained"})
+        self._channel.close()
+
+    def _on_message(self, message: wire.Message) -> None:
+        match message["type"]:
+            case "update":
+                self._apply(message["snapshot"])
+            case "drain":
+                self._drain(message["close_ms"])
+            case "reopen_logs":
+                self._reopen_access_log()
+
+    def _apply(self, snapshot: SnapshotData) -> None:
+        started_ns = time.perf_counter_ns()
+        answer = {"type": "applied", "generation": snapshot["generation"]}
+        try:
+            self._engine.apply(snapshot)
+        except Exception as error:
+            # the generation before keeps serving; the control process says so
+            answer["error"] = f"{type(error).__name__}: {error}"
+        assert self._channel is not None
+        self._channel.send({**answer, "took_us": (time.perf_counter_ns() - started_ns) // 1000})
+
+    def _drain(self, close_ms: int) -> None:
+        """Finish what is in flight; a second call may only shorten the time left."""
+        deadline = self._loop.time() + close_ms / 1000
+        if self._is_draining:
+            self._drain_deadline = min(self._drain_deadline, deadline)
+            return
+        self._is_draining = True
+        self._drain_deadline = deadline
+        self._engine.drain()
+        for fd in self._listener_fds:
+            os.close(fd)  # a new connection is refused, not left in a queue that nobody serves
+        self._poll_drained()
+
+    def _poll_drained(self) -> None:
+        if self._engine.active == 0 or self._loop.time() >= self._drain_deadline:
+            if not self._stopped.done():
+                self._stopped.set_result(None)
+            return
+        self._loop.call_later(_DRAIN_POLL_S, self._poll_drained)
+
+    def _on_control_gone(self) -> None:
+        self._drain(self._drain_ms)
+
+    def _reopen_access_log(self) -> None:
+        if self._access_log in ("off", "-"):
+            return
+        fresh = open_access_log(self._access_log)
+        self._engine.set_access_log(fresh)
+        os.close(self._access_log_fd)
+        self._access_log_fd = fresh
+
+
+def open_access_log(target: str) -> int:
+    """Takes a path, `-` (standard output) or `off`; returns a descriptor, -1 for off."""
+    if target == "off":
+        return -1
+    if target == "-":
+        return _STDOUT
+    # O_APPEND: every worker writes whole lines to the same file
+    return os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    start = wire.receive(sock)
+    if start is None or start["type"] != "start":  # the control process gave up before we began
+        return
+    update = wire.receive(sock)
+    if update is None:
+        return
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(Worker(loop, start).run(sock, start, update["snapshot"]))
+        # one more turn lets "drained" leave and the sockets close
+        loop.run_until_complete(asyncio.sleep(0))
+    finally:
+        loop.close()
+
+
+if __name__ == "__main__":
+    main()
