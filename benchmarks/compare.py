@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import machine, report, wrk
@@ -110,7 +111,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return arguments
 
 
-def _at_least(low: int):  # type: ignore[no-untyped-def]
+def _at_least(low: int) -> Callable[[str], int]:
     def whole(text: str) -> int:
         value = int(text)
         if value < low:
@@ -120,7 +121,7 @@ def _at_least(low: int):  # type: ignore[no-untyped-def]
     return whole
 
 
-def _names_of(noun: str, known: list[str]):  # type: ignore[no-untyped-def]
+def _names_of(noun: str, known: list[str]) -> Callable[[str], list[str]]:
     def names(text: str) -> list[str]:
         asked = [name.strip() for name in text.split(",") if name.strip()]
         for name in asked:

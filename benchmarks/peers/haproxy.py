@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-
-from benchmarks.peers.peer import MissingError, Peer, Site, install, output
+from benchmarks.peers.peer import MissingError, Peer, Site, install, output, which
 
 
 class HAProxy(Peer):
     name = "haproxy"
 
     def version(self) -> str:
-        if shutil.which("haproxy") is None:
-            raise MissingError("haproxy is not installed: apt install haproxy")
-        return output("haproxy", "-v").splitlines()[0]
+        return output(_binary(), "-v").splitlines()[0]
 
     def command(self, site: Site) -> list[str]:
-        return ["haproxy", "-db", "-f", str(install("haproxy.cfg", site))]
+        return [_binary(), "-db", "-f", str(install("haproxy.cfg", site))]
+
+
+def _binary() -> str:
+    binary = which("haproxy")
+    if binary is None:
+        raise MissingError("haproxy is not installed: apt install haproxy")
+    return binary

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-
-from benchmarks.peers.peer import MissingError, Peer, Site, install, output
+from benchmarks.peers.peer import MissingError, Peer, Site, install, output, which
 
 
 class Nginx(Peer):
     name = "nginx"
 
     def version(self) -> str:
-        if shutil.which("nginx") is None:
-            raise MissingError("nginx is not installed: apt install nginx-light")
-        return output("nginx", "-v").removeprefix("nginx version: ")
+        return output(_binary(), "-v").removeprefix("nginx version: ")
 
     def command(self, site: Site) -> list[str]:
-        log = str(site.directory / "error.log")
-        return [
-            "nginx",
-            "-p",
-            str(site.directory),
-            "-e",
-            log,
-            "-c",
-            str(install("nginx.conf", site)),
-        ]
+        config, log = install("nginx.conf", site), site.directory / "error.log"
+        return [_binary(), "-p", str(site.directory), "-e", str(log), "-c", str(config)]
+
+
+def _binary() -> str:
+    binary = which("nginx")
+    if binary is None:
+        raise MissingError("nginx is not installed: apt install nginx-light")
+    return binary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,11 @@ def install(name: str, site: Site) -> Path:
     path = site.directory / Path(name).name
     path.write_text(render(name, site))
     return path
+
+
+def which(program: str) -> str | None:
+    """Return where a program is; Debian keeps daemons in sbin, off the PATH of users."""
+    return shutil.which(program) or shutil.which(program, path="/usr/local/sbin:/usr/sbin")
 
 
 def output(*command: str) -> str:
