@@ -1,0 +1,31 @@
+"""Kubernetes Deployment: has no pods of its own here, only says which labels its pods will have."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from .metadata import Metadata, Resource
+from .model import Model
+
+
+class PodTemplate(Model):
+    IGNORED: ClassVar[frozenset[str]] = frozenset({"spec"})
+
+    metadata: Metadata = Field(default_factory=Metadata)
+
+
+class DeploymentSpec(Model):
+    IGNORED: ClassVar[frozenset[str]] = frozenset(
+        {
+            "minReadySeconds", "paused", "progressDeadlineSeconds", "replicas",
+            "revisionHistoryLimit", "selector", "strategy",
+        }
+    )  # fmt: skip
+
+    template: PodTemplate = Field(default_factory=PodTemplate)
+
+
+class Deployment(Resource):
+    spec: DeploymentSpec = Field(default_factory=DeploymentSpec)

@@ -1,0 +1,82 @@
+"""Host names of VirtualService and DestinationRule: validity, resolution, matching.
+
+Semantics of Istio's pkg/config/host: a wildcard is `*` followed by a pure string suffix that may
+span any number of labels.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from .problem import quote
+
+_LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]{0,61}[A-Za-z0-9])?$")
+_FIRST_LABEL = re.compile(r"\*?[-A-Za-z0-9]*$")
+MAX_LENGTH = 255
+
+
+def resolve(host: str, namespace: str, cluster_domain: str) -> str:
+    """Give the full, lower-case name of a host written in an object of `namespace`.
+
+    A name without a dot is a Service of that namespace; anything else stands for itself.
+    """
+    host = host.lower()
+    if not host or host == "*" or "." in host or ":" in host:
+        return host
+    if host.startswith("*"):
+        return host
+    return f"{host}.{namespace}.svc.{cluster_domain}"
+
+
+def is_wildcard(host: str) -> bool:
+    return host.startswith("*")
+
+
+def covers(pattern: str, host: str) -> bool:
+    """Tell whether every name of `host` (itself possibly a wildcard) matches `pattern`."""
+    if not pattern.startswith("*"):
+        return pattern == host
+    if host.startswith("*"):
+        return len(host) >= len(pattern) and host[1:].endswith(pattern[1:])
+    return host.endswith(pattern[1:])
+
+
+def specificity(host: str) -> tuple[bool, int, str]:
+    """Sort key: most specific first (no wildcard, then longer, then alphabetical)."""
+    return host.startswith("*"), -len(host), host
+
+
+def is_address(text: str) -> bool:
+    """Tell whether the text is an IPv4 or IPv6 literal."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def invalid_reason(host: str) -> str | None:
+    """Say why no request could ever carry this host, or None when it is fine."""
+    if is_address(host) or host == "*":
+        return None
+    if not host:
+        return "expected a host name, found an empty string"
+    if len(host) > MAX_LENGTH:
+        return f"expected at most {MAX_LENGTH} characters, found {len(host)}"
+    labels = host.removesuffix(".").split(".")
+    if "*" in host[1:]:
+        return f'expected "*" only as the first character, found {quote(host)}'
+    for index, label in enumerate(labels):
+        wild = index == 0 and label.startswith("*") and _FIRST_LABEL.match(label)
+        if not wild and not _LABEL.match(label):
+            return f"expected a host name, found {quote(host)}"
+    return None
+
+
+def split_port(host: str) -> tuple[str, str] | None:
+    """Give (name, port) of `name:8080`, None when there is no port."""
+    name, colon, port = host.rpartition(":")
+    if colon and port.isdigit() and ":" not in name:
+        return name, port
+    return None

@@ -1,0 +1,116 @@
+"""Loads manifests from paths; a second load parses only the documents whose text changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from .admission import Admitted, admit
+from .document import parse
+from .problem import Problem
+from .resource import Key, Resource
+from .source import STDIN_NAME, Signature, list_files, read_text, split
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """What one file holds. `broken`: some part could not be read or identified, so an object
+    that is absent here may merely be unreadable."""
+
+    resources: tuple[Resource, ...] = ()
+    rejected: tuple[Key, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    broken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """All files, in the order of the paths given, and problems of the paths themselves."""
+
+    files: dict[str, FileContent]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True)
+class _Parsed:
+    """The documents of one chunk as they were judged at `line`."""
+
+    line: int
+    documents: list[Admitted]
+
+
+@dataclass(slots=True)
+class _Cached:
+    signature: Signature | None
+    content: FileContent
+    chunks: dict[str, _Parsed] = field(default_factory=dict)
+
+
+class Loader:
+    """Reads the same paths again and again. Standard input is read once."""
+
+    def __init__(self, paths: Sequence[str], namespace: str = "default") -> None:
+        self.paths = tuple(paths)
+        self.namespace = namespace
+        self._files: dict[str, _Cached] = {}
+
+    def load(self, changed: Collection[str] = ()) -> Loaded:
+        """Give the content of every file now. Files whose size, time and inode are as before
+        are not read again, unless named in `changed`."""
+        listed, problems = list_files(self.paths)
+        for name in [name for name in self._files if name not in listed]:
+            del self._files[name]
+        for name, sign in listed.items():
+            cached = self._files.get(name)
+            if cached is not None and name == STDIN_NAME:
+                continue
+            fresh = cached is not None and sign is not None and cached.signature == sign
+            if not fresh or name in changed:
+                self._files[name] = self._read(name, sign, cached)
+        files = {name: self._files[name].content for name in listed}
+        return Loaded(files, tuple(problems))
+
+    def _read(self, name: str, sign: Signature | None, cached: _Cached | None) -> _Cached:
+        text = read_text(name)
+        if isinstance(text, Problem):
+            chunks = cached.chunks if cached else {}
+            return _Cached(sign, FileContent(problems=(text,), broken=True), chunks)
+        known = cached.chunks if cached else {}
+        chunks: dict[str, _Parsed] = {}
+        parts: list[Admitted] = []
+        for chunk in split(text):
+            parsed = known.get(chunk.text)
+            if parsed is None or chunk.text in chunks:
+                documents = [
+                    admit(document, name, chunk.line, self.namespace)
+                    for document in parse(chunk.text)
+                ]
+                parsed = _Parsed(chunk.line, documents)
+            elif parsed.line != chunk.line:
+                parsed = _moved(parsed, chunk.line)
+            chunks[chunk.text] = parsed
+            parts.extend(parsed.documents)
+        return _Cached(sign, _join(parts), chunks)
+
+
+def _moved(parsed: _Parsed, line: int) -> _Parsed:
+    shift = line - parsed.line
+    documents = [
+        Admitted(
+            [resource.moved(resource.places.shifted(shift)) for resource in part.resources],
+            part.rejected,
+            [problem.shifted(shift) for problem in part.problems],
+            part.broken,
+        )
+        for part in parsed.documents
+    ]
+    return _Parsed(line, documents)
+
+
+def _join(parts: list[Admitted]) -> FileContent:
+    return FileContent(
+        tuple(resource for part in parts for resource in part.resources),
+        tuple(key for part in parts for key in part.rejected),
+        tuple(problem for part in parts for problem in part.problems),
+        any(part.broken for part in parts),
+    )

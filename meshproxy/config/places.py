@@ -1,0 +1,67 @@
+"""Where each field of a document stands in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Path = tuple[str | int, ...]
+"""Keys and list indexes from the object's root, such as ("spec", "http", 0, "route")."""
+
+
+def format_path(path: Path) -> str:
+    """Write a path as `spec.http[0].match[1].headers["x.y"]`."""
+    parts: list[str] = []
+    for step in path:
+        if isinstance(step, int):
+            parts.append(f"[{step}]")
+        elif step and all(char.isalnum() or char in "-_" for char in step):
+            parts.append(f".{step}" if parts else step)
+        else:
+            shown = step if len(step) <= 60 else step[:57] + "..."
+            shown = "".join(char if char.isprintable() else "?" for char in shown)
+            parts.append(f'["{shown}"]')
+    return "".join(parts)
+
+
+class Places:
+    """Positions of one object's fields: the key of a mapping entry, the start of a list item.
+
+    Marks are relative to the first line of the document's text, so a document that only moved
+    inside its file keeps its marks (`shifted`).
+    """
+
+    __slots__ = ("_base", "_line", "_marks", "_texts")
+
+    def __init__(
+        self,
+        marks: Mapping[Path, tuple[int, int]],
+        texts: Mapping[Path, str],
+        line: int,
+        base: Path = (),
+    ) -> None:
+        self._marks = marks
+        self._texts = texts
+        self._line = line
+        self._base = base
+
+    def find(self, path: Path) -> tuple[int, int]:
+        """Give (line, column), counted from 1, of the field or of its nearest known parent."""
+        full = self._base + path
+        while full not in self._marks:
+            if not full:
+                return self._line + 1, 1
+            full = full[:-1]
+        line, column = self._marks[full]
+        return self._line + line + 1, column + 1
+
+    def text(self, path: Path) -> str | None:
+        """Give a number or boolean as it was written, None for other values."""
+        return self._texts.get(self._base + path)
+
+    def shifted(self, lines: int) -> Places:
+        """Give the same places in a document that moved by some lines inside its file."""
+        return Places(self._marks, self._texts, self._line + lines, self._base)
+
+    def under(self, base: Path) -> Places:
+        """Give the places of a part of the document, such as one item of a List."""
+        return Places(self._marks, self._texts, self._line, self._base + base)

@@ -1,0 +1,117 @@
+"""Files that hold manifests: finding them, reading them, cutting them into documents."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .problem import Problem, severity_of
+
+STDIN = "-"
+STDIN_NAME = "<stdin>"
+SUFFIXES = (".yaml", ".yml", ".json")
+MAX_FILE_BYTES = 64 * 1024 * 1024
+_SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
+
+Signature = tuple[int, int, int, int]
+"""(device, inode, size, mtime in ns): differs when a file was written or replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The text of one YAML document and the line (from 0) at which it starts."""
+
+    line: int
+    text: str
+
+
+def list_files(paths: Sequence[str]) -> tuple[dict[str, Signature | None], list[Problem]]:
+    """Give the files behind `-f` arguments in a stable order: a folder stands for the *.yaml,
+    *.yml and *.json below it, sorted. The signature is None for standard input and for files
+    that cannot be read (which `read_text` then reports)."""
+    found: dict[str, Signature | None] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        if path == STDIN:
+            found[STDIN_NAME] = None
+        elif os.path.isdir(path):
+            before = len(found)
+            for name in _walk(path):
+                found.setdefault(name, signature(name))
+            if len(found) == before:
+                problems.append(file_problem(path, "MP009", "expected *.yaml files, found none"))
+        else:
+            found.setdefault(path, signature(path))
+    return found, problems
+
+
+def signature(path: str) -> Signature | None:
+    """Give what changes when the file behind `path` (links followed) changes."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def read_text(name: str) -> str | Problem:
+    """Read one listed file as text."""
+    try:
+        if name == STDIN_NAME:
+            data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+        else:
+            with Path(name).open("rb") as stream:
+                data = stream.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return file_problem(name, "MP001", f"cannot read the file: {reason}")
+    if len(data) > MAX_FILE_BYTES:
+        return file_problem(name, "MP007", f"expected at most {MAX_FILE_BYTES} bytes, found more")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        message = f"expected UTF-8, found the byte 0x{data[error.start]:02x}"
+        return file_problem(name, "MP002", message, line, column)
+    if name.endswith(".json"):
+        return text.replace("\t", " ")  # YAML forbids tabs as indentation, JSON does not
+    return text
+
+
+def split(text: str) -> Iterator[Chunk]:
+    """Cut a file at its `---` lines, so that one broken document does not spoil the others.
+
+    YAML forbids such a line inside any scalar. A file with directives (`%YAML`) is not cut.
+    """
+    if _DIRECTIVE.search(text):
+        yield Chunk(0, text)
+        return
+    start, line = 0, 0
+    for match in _SEPARATOR.finditer(text):
+        if match.start() > start:
+            chunk = text[start : match.start()]
+            yield Chunk(line, chunk)
+            line += chunk.count("\n")
+        start = match.start()
+    if start < len(text):
+        yield Chunk(line, text[start:])
+
+
+def file_problem(name: str, code: str, message: str, line: int = 0, column: int = 0) -> Problem:
+    """Make a problem of a file as a whole."""
+    return Problem(name, line, column, "", "", severity_of(code), code, message)
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """Hidden folders are skipped: a mounted ConfigMap keeps its data in one and links to it."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.endswith(SUFFIXES) and not name.startswith("."):
+                yield os.path.join(parent, name)
