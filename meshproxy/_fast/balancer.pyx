@@ -1,0 +1,3 @@
+cdef class Balancer:
+    cdef int pick(self, PickRequest* request) noexcept:
+        return 0

@@ -1,0 +1,200 @@
+from libc.string cimport memcmp
+
+cimport cython
+
+from .clib.system cimport atomic_add
+from .headers cimport *
+from .scan cimport *
+from .scoreboard cimport Scoreboard
+
+KINDS = {"uri": COND_URI, "method": COND_METHOD, "authority": COND_AUTHORITY,
+         "scheme": COND_SCHEME, "header": COND_HEADER, "query": COND_QUERY}
+OPS = {"exact": OP_EXACT, "prefix": OP_PREFIX, "regex": OP_REGEX, "present": OP_PRESENT}
+HASHES = {"header": HASH_HEADER, "cookie": HASH_COOKIE, "query": HASH_QUERY,
+          "source_ip": HASH_SOURCE_IP}
+# Ids that stand for exactly one name: such a header is found through its slot.
+cdef bint HAS_SLOT[H_COUNT]
+for _id in range(H_COUNT):
+    HAS_SLOT[_id] = _id not in (H_OTHER, H_HOP, H_TUNING)
+
+
+def compile_regex(pattern: bytes):
+    """RE2's bound fullmatch for a pattern; imported here so that plain workers never load RE2."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(pattern, options).fullmatch
+
+
+@cython.final
+cdef class Condition:
+    def __cinit__(self, data):
+        kind, name, op, value, ignore_case, inverted = data
+        self.kind = KINDS[kind]
+        self.op = OPS[op]
+        self.name = name.encode()
+        self.value = value.encode()
+        self.ignore_case = ignore_case and self.op != OP_REGEX
+        self.is_inverted = inverted
+        self.header = H_OTHER
+        if self.kind == COND_HEADER:
+            self.header = header_id(self.name, len(self.name))
+            if not HAS_SLOT[self.header]:
+                self.header = H_OTHER
+        self.fullmatch = compile_regex(self.value) if self.op == OP_REGEX else None
+
+    cdef int holds(self, const RequestView* v) except -1:
+        cdef int result
+        if self.kind == COND_URI:
+            result = self.test(v.base + v.path.off, v.path.len)
+        elif self.kind == COND_HEADER:
+            result = self.test_headers(v)
+        elif self.kind == COND_METHOD:
+            result = self.test(v.base + v.method_name.off, v.method_name.len)
+        elif self.kind == COND_AUTHORITY:
+            result = self.test(v.base + v.authority.off, v.authority.len)
+        elif self.kind == COND_QUERY:
+            result = self.test_query(v)
+        elif v.is_https:
+            result = self.test(b"https", 5)
+        else:
+            result = self.test(b"http", 4)
+        return result != self.is_inverted
+
+    cdef int test(self, const char* p, size_t n) except -1:
+        cdef const char* value = self.value
+        cdef size_t want = len(self.value)
+        if self.op == OP_REGEX:
+            return self.fullmatch(p[:n]) is not None
+        if self.op == OP_PRESENT:
+            return 1
+        if n < want or (self.op == OP_EXACT and n != want):
+            return 0
+        if self.ignore_case:
+            return scan_ieq(p, value, want)
+        return memcmp(p, value, want) == 0
+
+    # Any one line that matches is enough (Envoy >= 1.39); a missing header is an empty value when inverted.
+    cdef int test_headers(self, const RequestView* v) except -1:
+        cdef const char* name = self.name
+        cdef size_t n = len(self.name)
+        cdef int i = 0
+        if self.header != H_OTHER:
+            i = v.headers.slot[self.header]
+        else:
+            i = table_find(&v.headers, v.base, name, n, 0)
+        if i < 0:
+            if self.is_inverted and self.op != OP_PRESENT:
+                return self.test(b"", 0)
+            return 0
+        while i >= 0:
+            if self.test(v.base + v.headers.fields[i].value, v.headers.fields[i].value_len):
+                return 1
+            i = table_find(&v.headers, v.base, name, n, i + 1)
+        return 0
+
+    cdef int test_query(self, const RequestView* v) except -1:
+        cdef const char* value = NULL
+        cdef size_t n = 0
+        if not query_find(v, self.name, len(self.name), &value, &n):
+            return 0
+        return self.test(value, n)
+
+
+@cython.final
+cdef class Route:
+    def __cinit__(self, data, Scoreboard scoreboard):
+        cdef HashPolicy* policy
+        self.name = data["name"]
+        self.log_name = self.name.encode()
+        self.slot = data["slot"]
+        self.virtual_service = data["virtual_service"]
+        self.rule = data["rule"]
+        self.conditions = [Condition(c) for c in data["conditions"]]
+        self.cluster_ids = [cluster for cluster, _ in data["clusters"]]
+        self.weights = [weight for _, weight in data["clusters"]]
+        self.cluster_names = list(data["cluster_names"])
+        self.split = Schedule(self.weights) if len(self.weights) > 1 else None
+        self.cursor = scoreboard.route_cursor(self.slot)
+        self.timeout_us = <uint64_t>data["timeout_ms"] * 1000
+        self.names = []
+        self.hash_count = 0
+        for kind, name in data["hash_policies"][:MAX_HASH_POLICIES]:
+            encoded = name.encode()
+            self.names.append(encoded)
+            policy = &self.hash_policies[self.hash_count]
+            policy.kind = HASHES[kind]
+            policy.name = encoded
+            policy.name_len = len(encoded)
+            self.hash_count += 1
+
+    cdef int first_failing(self, const RequestView* v) except -2:
+        cdef int i
+        cdef Condition c
+        for i in range(len(self.conditions)):
+            c = <Condition>self.conditions[i]
+            if not c.holds(v):
+                return i
+        return -1
+
+    cdef int take_arm(self) noexcept:
+        if self.split is None:
+            return 0
+        return self.split.at(atomic_add(&self.cursor.value, 1))
+
+    def describe_condition(self, int index):
+        """(kind, name, op, value, inverted) of a condition, for explain."""
+        cdef Condition c = self.conditions[index]
+        kinds = {v: k for k, v in KINDS.items()}
+        ops = {v: k for k, v in OPS.items()}
+        return (kinds[<int>c.kind], c.name.decode(), ops[<int>c.op], c.value.decode(),
+                bool(c.is_inverted))
+
+
+cdef int query_find(const RequestView* v, const char* name, size_t n, const char** value,
+                    size_t* value_len) noexcept nogil:
+    cdef const char* p = v.base + v.query.off
+    cdef size_t left = v.query.len, width, key
+    while left:
+        width = scan_find(p, left, b'&')
+        key = scan_find(p, width, b'=')
+        if key == n and memcmp(p, name, n) == 0:
+            value[0] = p + key + 1 if key < width else p + key
+            value_len[0] = width - key - 1 if key < width else 0
+            return 1
+        if width == left:
+            break
+        p += width + 1
+        left -= width + 1
+    return 0
+
+
+cdef int cookie_find(const RequestView* v, const char* name, size_t n, const char** value,
+                     size_t* value_len) noexcept nogil:
+    cdef int i = table_find(&v.headers, v.base, b"cookie", 6, 0)
+    cdef const char* p
+    cdef size_t left, width, key
+    while i >= 0:
+        p = v.base + v.headers.fields[i].value
+        left = v.headers.fields[i].value_len
+        while left:
+            width = scan_find(p, left, b';')
+            key = 0
+            while key < width and p[key] == b' ':
+                key += 1
+            if width - key > n and memcmp(p + key, name, n) == 0 and p[key + n] == b'=':
+                key += n + 1
+                if width - key >= 2 and p[key] == b'"' and p[width - 1] == b'"':
+                    key += 1
+                    value_len[0] = width - key - 1
+                else:
+                    value_len[0] = width - key
+                value[0] = p + key
+                return 1
+            if width == left:
+                break
+            p += width + 1
+            left -= width + 1
+        i = table_find(&v.headers, v.base, b"cookie", 6, i + 1)
+    return 0

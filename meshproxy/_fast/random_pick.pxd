@@ -1,0 +1,5 @@
+# random_pick.pxd: any endpoint, weights ignored (Envoy RANDOM).
+from .balancer cimport Balancer
+
+cdef class RandomPick(Balancer):
+    pass

@@ -1,0 +1,6 @@
+# round_robin.pxd: turns in order, by weight when weights differ; the cursor is the whole proxy's.
+from .balancer cimport Balancer
+from .schedule cimport Schedule
+
+cdef class RoundRobin(Balancer):
+    cdef Schedule schedule         # None when all weights are equal

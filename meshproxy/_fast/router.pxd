@@ -1,0 +1,45 @@
+# router.pxd: Host -> virtual host -> first route whose conditions all hold. Pure.
+#
+# Domains are looked up as Envoy does (ISTIO 1.6): exact, then *.suffix longest first, then "*". One
+# open-addressing table holds all of them, so the cost does not grow with their number.
+from libc.stdint cimport uint32_t, uint64_t
+
+from .headers cimport RequestView
+from .matcher cimport Route
+from .random cimport RandomState
+
+cdef struct Domain:
+    uint64_t hash
+    const char* name               # borrowed from DomainTable.names; NULL = free slot
+    uint32_t name_len              # "*" + suffix for a wildcard
+    int default_host               # virtual host id without a known port; -1 = no route
+    int first_port                 # index into DomainTable.ports
+    int port_count
+
+cdef struct DomainPort:
+    uint32_t port
+    int virtual_host
+
+cdef class DomainTable:
+    cdef Domain* slots             # owned, freed in __dealloc__; size is a power of two
+    cdef DomainPort* ports         # owned
+    cdef uint64_t mask
+    cdef list names                # owns the bytes that slots borrow
+    cdef uint32_t* wildcard_lens   # owned: distinct lengths of suffixes, longest first
+    cdef int wildcard_count
+    cdef bint has_star
+
+    cdef Domain* get(self, uint64_t hash, const char* name, size_t n) noexcept
+    cdef Domain* get_wildcard(self, const char* suffix, size_t n) noexcept
+    # Virtual host id for an authority ("name", "name:port", "[v6]:port"), or -1.
+    cdef int find(self, const char* authority, size_t n) noexcept
+
+cdef class VirtualHost:
+    cdef readonly int id
+    cdef readonly str name
+    cdef readonly list routes
+
+    cdef Route match(self, const RequestView* v)
+
+# Combines the route's hash policies (ISTIO 3.7). 1 and out[0] set, or 0: no policy found a value.
+cdef int request_hash(Route route, const RequestView* v, bytes source_ip, uint64_t* out) except -1

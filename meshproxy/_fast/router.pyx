@@ -1,0 +1,196 @@
+from xxhash import xxh64_intdigest
+
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp
+
+cimport cython
+
+from .headers cimport table_find
+from .matcher cimport *
+from .random cimport rotl
+from .scan cimport *
+
+
+@cython.final
+cdef class DomainTable:
+    """Built from a list of DomainData; a name given twice keeps its first meaning."""
+
+    def __cinit__(self, domains):
+        cdef uint64_t size = 16, at, hash
+        cdef Domain* d
+        cdef int ports_used = 0
+        cdef bytes name
+        while size < 2 * len(domains) + 2:
+            size *= 2
+        self.mask = size - 1
+        self.names = []
+        self.has_star = False
+        self.wildcard_count = 0
+        self.slots = <Domain*>calloc(size, sizeof(Domain))
+        self.ports = <DomainPort*>calloc(
+            sum([len(item["ports"]) for item in domains]) + 1, sizeof(DomainPort))
+        lengths = set()
+        for item in domains:
+            name = item["domain"].lower().encode()
+            hash = scan_hash_lower(name, len(name))
+            if self.slots == NULL or self.ports == NULL:
+                raise MemoryError()
+            if self.get(hash, name, len(name)) != NULL:
+                continue
+            at = hash & self.mask
+            while self.slots[at].name != NULL:
+                at = (at + 1) & self.mask
+            d = &self.slots[at]
+            self.names.append(name)
+            d.hash = hash
+            d.name = name
+            d.name_len = <uint32_t>len(name)
+            d.default_host = item["default"]
+            d.first_port = ports_used
+            d.port_count = len(item["ports"])
+            for port, host in item["ports"].items():
+                self.ports[ports_used].port = port
+                self.ports[ports_used].virtual_host = host
+                ports_used += 1
+            if name == b"*":
+                self.has_star = True
+            elif name[:1] == b"*":
+                lengths.add(len(name) - 1)
+        self.wildcard_lens = <uint32_t*>calloc(len(lengths) + 1, sizeof(uint32_t))
+        if self.wildcard_lens == NULL:
+            raise MemoryError()
+        for length in sorted(lengths, reverse=True):
+            self.wildcard_lens[self.wildcard_count] = length
+            self.wildcard_count += 1
+
+    def __dealloc__(self):
+        free(self.slots)
+        free(self.ports)
+        free(self.wildcard_lens)
+
+    cdef Domain* get(self, uint64_t hash, const char* name, size_t n) noexcept:
+        cdef uint64_t at = hash & self.mask
+        cdef Domain* d
+        while True:
+            d = &self.slots[at]
+            if d.name == NULL:
+                return NULL
+            if d.hash == hash and d.name_len == n and scan_ieq(d.name, name, n):
+                return d
+            at = (at + 1) & self.mask
+
+    cdef int find(self, const char* authority, size_t n) noexcept:
+        cdef size_t name_len = n, i
+        cdef uint32_t port = 0, suffix
+        cdef Domain* d
+        cdef int k
+        i = n
+        while i and c'0' <= authority[i - 1] <= c'9':
+            i -= 1
+        if i and i < n and authority[i - 1] == c':' and n - i <= 5:
+            name_len = i - 1
+            for k in range(i, n):
+                port = port * 10 + (authority[k] - c'0')
+        elif n and authority[n - 1] == c':':
+            name_len = n - 1
+        d = self.get(scan_hash_lower(authority, name_len), authority, name_len)
+        if d == NULL:
+            for k in range(self.wildcard_count):
+                suffix = self.wildcard_lens[k]
+                if suffix < name_len:
+                    d = self.get_wildcard(authority + name_len - suffix, suffix)
+                    if d != NULL:
+                        break
+            if d == NULL and self.has_star:
+                d = self.get_wildcard(authority, 0)
+            if d == NULL:
+                return -1
+        for k in range(d.first_port, d.first_port + d.port_count):
+            if self.ports[k].port == port:
+                return self.ports[k].virtual_host
+        return d.default_host
+
+    # The domain "*" + suffix.
+    cdef Domain* get_wildcard(self, const char* suffix, size_t n) noexcept:
+        cdef uint64_t h = (14695981039346656037ULL ^ c'*') * 1099511628211ULL
+        cdef uint64_t at
+        cdef size_t i
+        cdef Domain* d
+        for i in range(n):
+            h = (h ^ scan_lower(suffix[i])) * 1099511628211ULL
+        at = h & self.mask
+        while True:
+            d = &self.slots[at]
+            if d.name == NULL:
+                return NULL
+            if d.hash == h and d.name_len == n + 1 and d.name[0] == c'*' and scan_ieq(
+                    d.name + 1, suffix, n):
+                return d
+            at = (at + 1) & self.mask
+
+    def lookup(self, bytes authority):
+        """Virtual host id for a Host value, or -1."""
+        return self.find(authority, len(authority))
+
+
+@cython.final
+cdef class VirtualHost:
+    def __cinit__(self, data, scoreboard):
+        self.id = data["id"]
+        self.name = data["name"]
+        self.routes = [Route(r, scoreboard) for r in data["routes"]]
+
+    cdef Route match(self, const RequestView* v):
+        cdef Route r
+        for r in self.routes:
+            if r.first_failing(v) < 0:
+                return r
+        return None
+
+
+# All values of the header: one is hashed as it is, several are sorted and chained through the seed.
+cdef int hash_header(const RequestView* v, const char* name, size_t n, uint64_t* out) except -1:
+    cdef int i = table_find(&v.headers, v.base, name, n, 0)
+    cdef int following
+    if i < 0:
+        return 0
+    following = table_find(&v.headers, v.base, name, n, i + 1)
+    if following < 0:
+        out[0] = xxh64_intdigest((v.base + v.headers.fields[i].value)[:v.headers.fields[i].value_len])
+        return 1
+    values = []
+    while i >= 0:
+        values.append((v.base + v.headers.fields[i].value)[:v.headers.fields[i].value_len])
+        i = table_find(&v.headers, v.base, name, n, i + 1)
+    seed = 0
+    for value in sorted(values):
+        seed = xxh64_intdigest(value, seed)
+    out[0] = seed
+    return 1
+
+
+cdef int request_hash(Route route, const RequestView* v, bytes source_ip, uint64_t* out) except -1:
+    cdef int i, found = 0, has
+    cdef uint64_t one = 0
+    cdef const char* value = NULL
+    cdef size_t value_len = 0
+    cdef HashPolicy* policy
+    for i in range(route.hash_count):
+        policy = &route.hash_policies[i]
+        if policy.kind == HASH_HEADER:
+            has = hash_header(v, policy.name, policy.name_len, &one)
+        elif policy.kind == HASH_SOURCE_IP:
+            has = len(source_ip) > 0
+            if has:
+                one = xxh64_intdigest(source_ip)
+        else:
+            if policy.kind == HASH_COOKIE:
+                has = cookie_find(v, policy.name, policy.name_len, &value, &value_len)
+            else:
+                has = query_find(v, policy.name, policy.name_len, &value, &value_len)
+            if has:
+                one = xxh64_intdigest(value[:value_len])
+        if has:
+            out[0] = (rotl(out[0], 1) ^ one) if found else one
+            found = 1
+    return found

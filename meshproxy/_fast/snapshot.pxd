@@ -1,0 +1,27 @@
+# snapshot.pxd: one immutable generation: domains, virtual hosts, clusters, listener bindings.
+# Invariant: nothing in a Snapshot changes after apply() returned it; a stream keeps the one it began with.
+from .cluster cimport Cluster
+from .headers cimport RequestView
+from .matcher cimport Route
+from .router cimport DomainTable, VirtualHost
+from .scoreboard cimport Scoreboard
+
+cdef class Binding:
+    cdef readonly bint is_tcp
+    cdef readonly int virtual_host # -1 = by Host
+    cdef readonly int cluster      # tcp only; -1 = refuse
+
+cdef class Snapshot:
+    cdef readonly long generation
+    cdef Scoreboard scoreboard
+    cdef int worker
+    cdef list clusters             # by id; None = no such cluster
+    cdef dict virtual_hosts        # id -> VirtualHost
+    cdef DomainTable domains
+    cdef dict bindings             # listener id -> Binding
+    cdef readonly list retired     # Endpoints of the previous snapshot that this one no longer names
+
+    # None: no virtual host (outcome no_route).
+    cdef VirtualHost host_of(self, const RequestView* v, Binding binding)
+    # None: unknown or removed cluster id (outcome no_cluster).
+    cdef Cluster cluster_of(self, Route route, int arm)

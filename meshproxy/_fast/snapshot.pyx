@@ -1,0 +1,145 @@
+cimport cython
+
+from .balancer cimport PickRequest
+from .cluster cimport Endpoint
+from .http1 cimport DEFAULT_HEAD_BYTES, RequestHead, request_parse
+from .random cimport RandomState, random_seed
+from .reply cimport detail_text
+from .router cimport request_hash
+
+
+@cython.final
+cdef class Binding:
+    def __cinit__(self, data=None):
+        self.is_tcp = data is not None and data["protocol"] == "tcp"
+        self.virtual_host = data["virtual_host"] if data is not None else -1
+        self.cluster = data["cluster"] if data is not None else -1
+
+
+cdef Binding BY_HOST = Binding()
+
+
+@cython.final
+cdef class Snapshot:
+    """Generation 0 is empty; `apply` makes the next from SnapshotData, whole or delta."""
+
+    def __cinit__(self, Scoreboard scoreboard=None, int worker=1):
+        self.generation = 0
+        self.scoreboard = scoreboard if scoreboard is not None else Scoreboard(1)
+        self.worker = worker
+        self.clusters = []
+        self.virtual_hosts = {}
+        self.domains = DomainTable([])
+        self.bindings = {}
+        self.retired = []
+
+    def apply(self, update):
+        """The next Snapshot; this one stays as it is. Raises ValueError, KeyError on malformed data."""
+        cdef Snapshot after = Snapshot(self.scoreboard, self.worker)
+        cdef Cluster before, cluster
+        after.generation = update["generation"]
+        after.clusters = list(self.clusters)
+        after.virtual_hosts = {} if update["full"] else self.virtual_hosts
+        after.domains = self.domains
+        after.bindings = self.bindings
+        changed = dict(update["clusters"])
+        if update["full"]:
+            for cluster_id in range(len(self.clusters)):
+                changed.setdefault(cluster_id, None)
+        for cluster_id, data in changed.items():
+            before = self.clusters[cluster_id] if cluster_id < len(self.clusters) else None
+            cluster = None
+            if data is not None:
+                cluster = Cluster(data, self.scoreboard, self.worker, before)
+            while len(after.clusters) <= cluster_id:
+                after.clusters.append(None)
+            after.clusters[cluster_id] = cluster
+            if before is not None:
+                kept = set(cluster.endpoints.values()) if cluster is not None else ()
+                after.retired += [e for e in before.endpoints.values() if e not in kept]
+        if update["virtual_hosts"]:
+            after.virtual_hosts = dict(after.virtual_hosts)
+            for host_id, host in update["virtual_hosts"].items():
+                if host is None:
+                    after.virtual_hosts.pop(host_id, None)
+                else:
+                    after.virtual_hosts[host_id] = VirtualHost(host, self.scoreboard)
+        if update["domains"] is not None:
+            after.domains = DomainTable(update["domains"])
+        if update["listeners"] is not None:
+            after.bindings = {item["id"]: Binding(item) for item in update["listeners"]}
+        return after
+
+    cdef VirtualHost host_of(self, const RequestView* v, Binding binding):
+        cdef int host = binding.virtual_host
+        if host < 0:
+            host = self.domains.find(v.base + v.authority.off, v.authority.len)
+        return self.virtual_hosts.get(host)
+
+    cdef Cluster cluster_of(self, Route route, int arm):
+        cdef int cluster_id = route.cluster_ids[arm]
+        if 0 <= cluster_id < len(self.clusters):
+            return self.clusters[cluster_id]
+        return None
+
+    def decide(self, bytes head, int listener=-1, unsigned long long seed=0, bytes source_ip=b""):
+        """What the proxy would do with a request head (bytes of an HTTP/1.1 head), and why.
+
+        Keys: outcome (`routed`, `no_route`, `no_cluster`, `no_healthy_upstream`, `bad_request`), status
+        and detail (bad_request only), virtual_host (name or None), virtual_host_id, route_index,
+        route (Route or None), rejected: list of (route_index, condition_index), arm, cluster
+        (name or None), cluster_id, endpoint (text or None), endpoint_name, hash (int or None).
+        The split is drawn by `seed` and the route's own cursor is left alone.
+        """
+        cdef RequestHead h
+        cdef RandomState random
+        cdef PickRequest request
+        cdef VirtualHost host
+        cdef Route route = None
+        cdef Cluster cluster
+        cdef Endpoint endpoint
+        cdef int i, failing
+        answer = {"outcome": "no_route", "virtual_host": None, "virtual_host_id": -1,
+                  "route_index": -1, "route": None, "rejected": [], "arm": -1, "cluster": None,
+                  "cluster_id": -1, "endpoint": None, "endpoint_name": "", "hash": None}
+        if request_parse(&h, head, len(head), max(DEFAULT_HEAD_BYTES, len(head) + 1)) <= 0:
+            answer.update(outcome="bad_request", status=h.error_status,
+                          detail=(<bytes>detail_text(h.error_detail)).decode())
+            return answer
+        host = self.host_of(&h.view, self.bindings.get(listener, BY_HOST))
+        if host is None:
+            return answer
+        answer.update(virtual_host=host.name, virtual_host_id=host.id)
+        for i in range(len(host.routes)):
+            failing = (<Route>host.routes[i]).first_failing(&h.view)
+            if failing < 0:
+                route = host.routes[i]
+                break
+            answer["rejected"].append((i, failing))
+        if route is None:
+            return answer
+        answer.update(route_index=i, route=route)
+        random_seed(&random, seed)
+        arm = route.split.at(seed) if route.split is not None else 0
+        answer.update(arm=arm, cluster=route.cluster_names[arm],
+                      cluster_id=route.cluster_ids[arm], outcome="no_cluster")
+        cluster = self.cluster_of(route, arm)
+        if cluster is None:
+            return answer
+        request.random = &random
+        request.attempt = 0
+        request.hash = 0
+        request.has_hash = request_hash(route, &h.view, source_ip, &request.hash)
+        if request.has_hash:
+            answer["hash"] = request.hash
+        endpoint = cluster.pick(&request)
+        if endpoint is None:
+            answer["outcome"] = "no_healthy_upstream"
+            return answer
+        answer.update(outcome="routed", endpoint=endpoint.text, endpoint_name=endpoint.name)
+        return answer
+
+    def cluster_endpoints(self, int cluster_id):
+        """[(address, name, is_healthy)] of a cluster, in its own order."""
+        cdef Cluster cluster = self.clusters[cluster_id]
+        return [(e.text, e.name, e in cluster.healthy) for e in cluster.endpoints.values()]
