@@ -28,6 +28,9 @@ def _send(state: str) -> None:
         return
     if address[0] == "@":
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        with contextlib.suppress(OSError):  # systemd's loss; serving goes on
-            sock.sendto(state.encode(), address)
+    # suppressed: systemd's loss; serving goes on
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock,
+    ):
+        sock.sendto(state.encode(), address)

@@ -1,0 +1,46 @@
+"""Small manifests for processes on loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def service(name: str, *ports: int, port: int = 80, labels: str = "", kind: str = "http") -> str:
+    """A Service whose pods are servers on 127.0.0.1:`ports`, one EndpointSlice each."""
+    documents = [
+        f"""\
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  selector: {{app: {name}}}
+  ports: [{{name: {kind}, port: {port}}}]
+"""
+    ]
+    documents += [endpoint_slice(name, index, target, kind) for index, target in enumerate(ports)]
+    return "---\n".join(documents)
+
+
+def endpoint_slice(name: str, index: int, target: int, kind: str = "http") -> str:
+    return f"""\
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: {name}-{index}
+  labels: {{kubernetes.io/service-name: {name}}}
+addressType: IPv4
+ports: [{{name: {kind}, port: {target}}}]
+endpoints:
+- addresses: [127.0.0.1]
+  conditions: {{ready: true}}
+  targetRef: {{kind: Pod, name: {name}-{index}, namespace: default}}
+"""
+
+
+def write(folder: Path, text: str, name: str = "mesh.yaml") -> Path:
+    """Replace a file as editors and ConfigMap mounts do: whole, by rename."""
+    fresh = folder / f".{name}.new"
+    fresh.write_text(text)
+    path = folder / name
+    fresh.rename(path)
+    return path

@@ -1,0 +1,124 @@
+"""`meshproxy run` as a real process, its ports read from what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+from support.raw_client import RawClient
+
+TIMEOUT_S = 10.0
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without MESHPROXY_ variables, the checkout importable."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith("MESHPROXY_")}
+    return {**own, "PYTHONPATH": str(ROOT), **more}
+
+
+def run_command(*args: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run one `meshproxy` command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "meshproxy", *args],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment(**env),
+    )
+
+
+class ProxyProcess:
+    """A running proxy; every wait is bounded."""
+
+    def __init__(self, *args: str, **env: str) -> None:
+        self.started_at = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "meshproxy", "run", *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(**env),
+        )
+        self.lines: list[str] = []
+        self._seen = 0
+        self._news = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait_line(self, pattern: str) -> re.Match[str]:
+        """The next line of standard error, after the last one waited for, that matches."""
+        deadline = time.monotonic() + TIMEOUT_S
+        with self._news:
+            while True:
+                while self._seen < len(self.lines):
+                    line = self.lines[self._seen]
+                    self._seen += 1
+                    if match := re.search(pattern, line):
+                        return match
+                left = deadline - time.monotonic()
+                if self._ended or left <= 0:
+                    raise AssertionError(f"no line matches {pattern!r} in:\n{self.stderr}")
+                self._news.wait(left)
+
+    def wait_ready(self) -> ProxyProcess:
+        match = self.wait_line(r"^ready: listening on (.+?), \d+ service")
+        self.ports = [int(where.rpartition(":")[2]) for where in match[1].split(", ")]
+        return self
+
+    @property
+    def port(self) -> int:
+        return self.ports[0]
+
+    def admin(self) -> httpx.Client:
+        """A client of the admin pages; call once, after `wait_ready`."""
+        match = self.wait_line(r"admin: listening on (http://\S+)")
+        return httpx.Client(base_url=match[1], timeout=TIMEOUT_S, trust_env=False)
+
+    def client(self, index: int = 0) -> RawClient:
+        return RawClient(self.ports[index])
+
+    def workers(self) -> list[int]:
+        """Pids of the children."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        status = self.process.wait(TIMEOUT_S)
+        self._reader.join(TIMEOUT_S)
+        return status
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    @property
+    def stderr(self) -> str:
+        return "".join(self.lines)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as stream:
+            for line in stream:
+                with self._news:
+                    self.lines.append(line)
+                    self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+
+import httpx
+import pytest
+from support.status import FixedStatus, cluster, endpoint
+
+from meshproxy.admin import build_app
+
+NAME = "outbound|80|v1|nginx.default.svc.cluster.local"
+
+
+class Client:
+    """Calls the application in process."""
+
+    def __init__(self, status: FixedStatus) -> None:
+        self._app = build_app(status)
+
+    def get(self, path: str) -> httpx.Response:
+        return asyncio.run(self._request("GET", path))
+
+    def post(self, path: str) -> httpx.Response:
+        return asyncio.run(self._request("POST", path))
+
+    async def _request(self, method: str, path: str) -> httpx.Response:
+        transport = httpx.ASGITransport(self._app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
+            return await client.request(method, path)
+
+
+@pytest.fixture
+def status() -> FixedStatus:
+    return FixedStatus(cluster(1, NAME, endpoint(1), endpoint(2, healthy=False)))
+
+
+@pytest.fixture
+def client(status: FixedStatus) -> Client:
+    return Client(status)
+
+
+def test_ready_follows_the_state(client: Client, status: FixedStatus) -> None:
+    assert (client.get("/ready").status_code, client.get("/ready").text) == (200, "LIVE\n")
+    status.is_ready = False
+    assert (client.get("/ready").status_code, client.get("/ready").text) == (503, "DRAINING\n")
+
+
+def test_clusters_text_has_a_line_per_fact(client: Client) -> None:
+    lines = client.get("/clusters").text.splitlines()
+    assert f"{NAME}::10.0.0.1:8080::rq_total::0" in lines
+    assert f"{NAME}::10.0.0.1:8080::pod::default/nginx-1" in lines
+    assert f"{NAME}::10.0.0.1:8080::health_flags::healthy" in lines
+    assert f"{NAME}::10.0.0.2:8080::health_flags::/failed_eds_health" in lines
+
+
+def test_clusters_json_is_envoys(client: Client) -> None:
+    (shown,) = client.get("/clusters?format=json").json()["cluster_statuses"]
+    first, second = shown["host_statuses"]
+    assert shown["name"] == NAME
+    assert first["address"]["socket_address"] == {"address": "10.0.0.1", "port_value": 8080}
+    assert first["pod"] == "default/nginx-1"
+    assert {"name": "rq_active", "value": "0", "type": "GAUGE"} in first["stats"]
+    assert second["health_status"] == {"eds_health_status": "UNHEALTHY"}
+
+
+def test_config_dump_shows_bytes_as_base64(client: Client, status: FixedStatus) -> None:
+    ring = bytes(range(16))
+    status.snapshot["clusters"][1]["lb"] = {"policy": "RING_HASH", "ring_hashes": ring}
+    dumped = client.get("/config_dump").json()
+    assert dumped["generation"] == 3
+    assert base64.b64decode(dumped["clusters"]["1"]["lb"]["ring_hashes"]) == ring
+
+
+def test_listeners_and_server_info(client: Client) -> None:
+    assert client.get("/listeners").text == "0::127.0.0.1:8080\n1::[::1]:8081\n"
+    listed = client.get("/listeners?format=json").json()["listener_statuses"]
+    assert listed[1]["local_address"]["socket_address"] == {"address": "::1", "port_value": 8081}
+    info = client.get("/server_info").json()
+    assert (info["state"], info["workers"], info["generation"]) == ("LIVE", [4711], 3)
+
+
+@pytest.mark.parametrize("path", ["/quitquitquit", "/drain_listeners"])
+def test_changes_need_post(client: Client, status: FixedStatus, path: str) -> None:
+    assert client.get(path).status_code == 405
+    assert status.calls == []
+    assert client.post(path).status_code == 200
+    assert len(status.calls) == 1
+
+
+def test_reads_refuse_post_and_unknown_paths_are_404(client: Client) -> None:
+    assert client.post("/clusters").status_code == 405
+    assert client.get("/nothing").status_code == 404
+
+
+def test_index_names_every_path(client: Client) -> None:
+    page = client.get("/").text
+    for path in ("/ready", "/clusters", "/stats/prometheus", "/quitquitquit"):
+        assert path in page
