@@ -1,10 +1,13 @@
 """Parsing one head: ours beside httptools (llhttp, C) and h11 (pure Python).
 
-httptools is timed as uvicorn uses it, with Python callbacks that keep url and headers. h11 takes a
-new Connection per head, as it has no way to reuse one without a whole exchange.
+httptools is timed as uvicorn uses it, with Python callbacks that keep url and headers, and `bare`,
+with no callback at all: a C parser that tells nobody what it found. h11 takes a new Connection per
+head, as it has no way to reuse one without a whole exchange. Ours leaves a table of spans.
 """
 
 from __future__ import annotations
+
+from types import ModuleType
 
 import h11
 import httptools
@@ -48,6 +51,19 @@ def bench_request_httptools(benchmark: BenchmarkFixture, kind: str) -> None:
 
 
 @requests
+def bench_request_httptools_bare(benchmark: BenchmarkFixture, kind: str) -> None:
+    benchmark.group = f"request head, {kind}"
+    parser = httptools.HttpRequestParser(object())
+    benchmark(parser.feed_data, REQUESTS[kind])
+
+
+@requests
+def bench_request_meshproxy(benchmark: BenchmarkFixture, loops: ModuleType, kind: str) -> None:
+    benchmark.group = f"request head, {kind}"
+    assert benchmark(loops.parse_request, REQUESTS[kind]) == len(REQUESTS[kind])
+
+
+@requests
 def bench_request_h11(benchmark: BenchmarkFixture, kind: str) -> None:
     benchmark.group = f"request head, {kind}"
     head = REQUESTS[kind]
@@ -66,6 +82,17 @@ def bench_response_httptools(benchmark: BenchmarkFixture) -> None:
     parser = httptools.HttpResponseParser(collector)
     benchmark(parser.feed_data, RESPONSE)
     assert collector.heads > 0
+
+
+def bench_response_httptools_bare(benchmark: BenchmarkFixture) -> None:
+    benchmark.group = "response head"
+    parser = httptools.HttpResponseParser(object())
+    benchmark(parser.feed_data, RESPONSE)
+
+
+def bench_response_meshproxy(benchmark: BenchmarkFixture, loops: ModuleType) -> None:
+    benchmark.group = "response head"
+    assert benchmark(loops.parse_response, RESPONSE) == len(RESPONSE)
 
 
 def bench_response_h11(benchmark: BenchmarkFixture) -> None:

@@ -1,0 +1,1 @@
+"""Single steps of the hot path, timed by pytest-benchmark."""
