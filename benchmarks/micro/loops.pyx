@@ -15,6 +15,7 @@ from meshproxy._fast.types cimport METHOD_GET
 
 from meshproxy._fast.ketama import build_ring  # for the benchmarks, which import nothing else of ours
 
+cdef Scoreboard SCOREBOARD = Scoreboard(1)    # clusters borrow its columns, so it must outlive them
 cdef Binding BY_HOST = Binding()
 cdef RequestHead request_head
 cdef ResponseHead response_head
@@ -22,12 +23,12 @@ cdef ResponseHead response_head
 
 def make_cluster(data):
     """Return a Cluster from ClusterData."""
-    return Cluster(data, Scoreboard(1), 1)
+    return Cluster(data, SCOREBOARD, 1)
 
 
 def make_snapshot(update):
     """Return a Snapshot from SnapshotData."""
-    return Snapshot().apply(update)
+    return Snapshot(SCOREBOARD).apply(update)
 
 
 def parse_request(bytes head not None):
