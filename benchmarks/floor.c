@@ -31,7 +31,7 @@
 enum {
     EVENTS_PER_BATCH = 256,
     MAX_UPSTREAMS = 64,
-    SCRATCH_BYTES = 256 * 1024,
+    SCRATCH_BYTES = 256 * 1024, /* body1m: 0.29 ms of CPU per MiB; 0.45 with 128 KiB, 0.48 with 64 */
 };
 
 struct pair;

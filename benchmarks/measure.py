@@ -160,7 +160,7 @@ def _drive(
     other_s = cores[0].busy_s - cores_before[0].busy_s - cpu_s
     stolen_s = cores[0].steal_s - cores_before[0].steal_s
     result.foreign = max(0.0, other_s + stolen_s) / wall_s
-    result.errors += _problems(load, workload, sum(served.requests))
+    result.errors += problems(load, workload, sum(served.requests))
 
 
 def _account_load(result: Round, load: Load) -> None:
@@ -187,7 +187,7 @@ def _account_cpu(
         result.mb_per_cpu_s = load.bytes / 1e6 / (result.cpu_us * load.requests / 1e6)
 
 
-def _problems(load: Load, workload: Workload, served: int) -> list[str]:
+def problems(load: Load, workload: Workload, served: int) -> list[str]:
     """Return why the figures must not be trusted; empty when they may."""
     found = [f"{count} {kind} errors" for kind, count in load.errors.items()]
     if not load.requests:
