@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -137,4 +138,6 @@ def _names_of(noun: str, known: list[str]) -> Callable[[str], list[str]]:
 
 
 if __name__ == "__main__":
+    # As an exception, so that every `with` ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())
