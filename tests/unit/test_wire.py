@@ -4,8 +4,10 @@ import asyncio
 import socket
 import struct
 import threading
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from meshproxy import wire
 
@@ -14,6 +16,10 @@ MESSAGES: list[wire.Message] = [
     {"type": "update", "snapshot": {"clusters": {1: None, 2: {"ring": b"\x00\xff" * 40}}}},
     {"type": "applied", "generation": 7, "took_us": 12},
 ]
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
+LOOPS = pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
 STREAM = b"".join(map(wire.encode, MESSAGES))
 
 
@@ -79,7 +85,10 @@ def test_receive_stream_that_ends_inside_a_frame_is_an_error(
         wire.receive(right)
 
 
-def test_channel_both_ways_and_end(pair: tuple[socket.socket, socket.socket]) -> None:
+@LOOPS
+def test_channel_both_ways_and_end(
+    pair: tuple[socket.socket, socket.socket], new_loop: NewLoop
+) -> None:
     async def talk() -> None:
         got: list[wire.Message] = []
         closed = asyncio.Event()
@@ -92,11 +101,13 @@ def test_channel_both_ways_and_end(pair: tuple[socket.socket, socket.socket]) ->
         assert got == MESSAGES
         channel.send(MESSAGES[0])  # after the end: dropped, no error
 
-    asyncio.run(talk())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(talk())
 
 
+@LOOPS
 def test_channel_reader_that_stops_makes_it_unwritable_until_it_reads(
-    pair: tuple[socket.socket, socket.socket],
+    pair: tuple[socket.socket, socket.socket], new_loop: NewLoop
 ) -> None:
     async def talk() -> None:
         writable = asyncio.Event()
@@ -110,4 +121,5 @@ def test_channel_reader_that_stops_makes_it_unwritable_until_it_reads(
         assert channel.is_writable
         channel.close()
 
-    asyncio.run(talk())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(talk())

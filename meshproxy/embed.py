@@ -1,0 +1,110 @@
+"""The proxy inside a program: the worker's engine in the caller's own event loop.
+
+    async with meshproxy.Proxy.from_files(["mesh.yaml"], listen=["127.0.0.1:0"]) as proxy:
+        print(proxy.addresses)
+
+Runs on uvloop and on plain asyncio. No process, no signal handler, no admin page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from os import PathLike, fspath
+from types import TracebackType
+from typing import Self
+
+from meshproxy._fast.engine import Engine
+from meshproxy._fast.scoreboard import Scoreboard
+from meshproxy.config.problem import Problem
+from meshproxy.listen import Address, ListenSpec, bound_address, open_listener, parse_listen
+from meshproxy.snapshot.build import Builder
+
+_DRAIN_POLL_S = 0.01
+
+
+class Proxy:
+    """Serves from `async with` to its end; not reusable. `problems` are the latest verdicts."""
+
+    def __init__(
+        self,
+        builder: Builder,
+        problems: Sequence[Problem],
+        specs: Sequence[ListenSpec],
+        drain_s: float,
+    ) -> None:
+        self.problems = list(problems)
+        self._builder = builder
+        self._specs = specs
+        self._drain_s = drain_s
+        self._sockets: list[socket.socket] = []
+        self._engine: Engine | None = None
+
+    @classmethod
+    def from_files(
+        cls,
+        paths: Sequence[str | PathLike[str]],
+        listen: Sequence[str] = ("127.0.0.1:8080",),
+        namespace: str = "default",
+        drain_s: float = 5.0,
+    ) -> Proxy:
+        """Read manifests as `meshproxy run -f` does. Raises ConfigError, ValueError."""
+        specs = [parse_listen(text) for text in listen]
+        builder = Builder(namespace, specs)
+        return cls(builder, builder.load([fspath(path) for path in paths]), specs, drain_s)
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where each listener really is: port 0 became a number."""
+        return [bound_address(sock) for sock in self._sockets]
+
+    @property
+    def generation(self) -> int:
+        return self._builder.snapshot["generation"]
+
+    def reload(self) -> list[Problem]:
+        """Take over what the files say now; returns the verdicts. Bad objects keep their old form."""
+        update, problems = self._builder.reload()
+        if update is not None and self._engine is not None:
+            self._engine.apply(update)
+        self.problems = problems
+        return problems
+
+    async def __aenter__(self) -> Self:
+        engine = Engine(asyncio.get_running_loop(), Scoreboard(1), 1, {"access_log_fd": -1})
+        try:
+            engine.apply(self._builder.snapshot)
+            for index, spec in enumerate(self._specs):
+                sock = open_listener(spec.address)
+                self._sockets.append(sock)
+                engine.listen(index, sock.fileno())
+        except BaseException:
+            self._close(engine)
+            raise
+        self._engine = engine
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._engine is not None
+        engine, self._engine = self._engine, None
+        engine.drain()
+        try:
+            async with asyncio.timeout(self._drain_s):
+                while engine.active:
+                    await asyncio.sleep(_DRAIN_POLL_S)
+        except TimeoutError:
+            pass  # what is left is cut
+        finally:
+            self._close(engine)
+
+    def _close(self, engine: Engine) -> None:
+        engine.close()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets.clear()

@@ -1,0 +1,98 @@
+"""The proxy inside a program's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from support import manifests
+from support.raw_client import RawClient, Response
+from support.upstream import Upstream
+
+import meshproxy
+from meshproxy.errors import ConfigError
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    def run(work: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(asyncio.wait_for(work, 20))
+
+    return run
+
+
+async def get(proxy: meshproxy.Proxy, host: str) -> Response:
+    def blocking() -> Response:
+        with RawClient(proxy.addresses[0].port) as client:
+            return client.get(host)
+
+    return await asyncio.to_thread(blocking)
+
+
+def test_embed_serves_inside_the_callers_loop(
+    run: Run, upstream: Upstream, tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+
+    async def work() -> None:
+        async with meshproxy.Proxy.from_files([path], listen=["127.0.0.1:0"]) as proxy:
+            assert proxy.generation == 1
+            answer = await get(proxy, "web")
+            assert (answer.status, answer.body) == (200, b"upstream")
+            port = proxy.addresses[0].port
+        with pytest.raises(ConnectionRefusedError):
+            RawClient(port)
+
+    run(work())
+
+
+def test_embed_reload_takes_the_new_files(
+    run: Run, upstreams: Callable[..., Upstream], tmp_path: Path
+) -> None:
+    a, b = upstreams("a"), upstreams("b")
+    path = manifests.write(tmp_path, manifests.service("web", a.port))
+
+    async def work() -> None:
+        async with meshproxy.Proxy.from_files([path], listen=["127.0.0.1:0"]) as proxy:
+            assert (await get(proxy, "web")).body == b"a"
+            manifests.write(tmp_path, manifests.service("web", b.port))
+            assert proxy.reload() == []
+            assert proxy.generation == 2
+            assert (await get(proxy, "web")).body == b"b"
+
+    run(work())
+
+
+def test_embed_end_waits_for_the_request_in_flight(
+    run: Run, upstream: Upstream, tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+
+    async def work() -> None:
+        async with meshproxy.Proxy.from_files([path], listen=["127.0.0.1:0"]) as proxy:
+            upstream.hold()
+            pending = asyncio.create_task(get(proxy, "web"))
+            await asyncio.to_thread(upstream.wait_for_request)
+            asyncio.get_running_loop().call_later(0.05, upstream.release)
+        assert (await pending).status == 200
+
+    run(work())
+
+
+def test_embed_nothing_readable_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        meshproxy.Proxy.from_files([tmp_path / "absent.yaml"])
+    assert "No such file" in str(caught.value.problems[0])
+
+
+def test_embed_bad_listen_is_a_value_error(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9))
+    with pytest.raises(ValueError, match="ADDR:PORT"):
+        meshproxy.Proxy.from_files([path], listen=["8080"])

@@ -1,0 +1,156 @@
+"""`meshproxy explain` and `Mesh.route`: the same decision, told and returned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import manifests
+from support.proxy import run_command
+
+from meshproxy import Mesh
+
+RULES = """\
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web}
+spec:
+  host: web
+  trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec:
+  hosts: [web]
+  http:
+  - name: canary
+    match: [{uri: {prefix: /v2}}, {headers: {x-canary: {exact: "yes"}}}]
+    route: [{destination: {host: canary}}]
+  - match: [{uri: {prefix: /split}}]
+    timeout: 250ms
+    route:
+    - {destination: {host: web}, weight: 99}
+    - {destination: {host: canary}, weight: 1}
+  - match: [{uri: {prefix: /gone}}]
+    route: [{destination: {host: absent}}]
+  - match: [{method: {exact: GET}}]
+    route: [{destination: {host: web}}]
+"""
+KEYS = {
+    "outcome",
+    "virtual_service",
+    "route",
+    "cluster",
+    "endpoint",
+    "split",
+    "timeout_ms",
+    "retries",
+    "hash_key",
+    "rejected",
+}
+WEB = "outbound|80||web.default.svc.cluster.local"
+CANARY = "outbound|80||canary.default.svc.cluster.local"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    services = "---\n".join(
+        [
+            manifests.service("web", 9001),
+            manifests.service("canary", 9002),
+            manifests.service("plain", 9003, port=9080),
+        ]
+    )
+    return manifests.write(tmp_path, services + RULES)
+
+
+def explain(path: Path, *args: str) -> dict[str, Any]:
+    result = run_command("explain", "-f", str(path), "-o", "json", *args)
+    assert result.returncode == 0, result.stderr
+    answer: dict[str, Any] = json.loads(result.stdout)
+    assert set(answer) >= KEYS
+    return answer
+
+
+def test_explain_json_routed_with_the_rules_passed_over(path: Path) -> None:
+    answer = explain(path, "http://web/")
+    assert answer["outcome"] == "routed"
+    assert answer["virtual_service"] == "default/web"
+    assert answer["route"] == 3
+    assert (answer["cluster"], answer["endpoint"]) == (WEB, "127.0.0.1:9001")
+    assert answer["split"] == [{"cluster": WEB, "weight": 100}]
+    assert answer["timeout_ms"] == 0
+    assert answer["rejected"] == [
+        {
+            "route": "canary",
+            "reason": 'uri: expected prefix "/v2", found "/"; '
+            'header x-canary: expected exact "yes", found nothing',
+        },
+        {"route": 1, "reason": 'uri: expected prefix "/split", found "/"'},
+        {"route": 2, "reason": 'uri: expected prefix "/gone", found "/"'},
+    ]
+
+
+def test_explain_json_named_rule_by_its_second_match(path: Path) -> None:
+    answer = explain(path, "http://127.0.0.1:8080/", "-H", "host: web", "-H", "x-canary: yes")
+    assert (answer["route"], answer["cluster"], answer["rejected"]) == ("canary", CANARY, [])
+
+
+def test_explain_json_split_timeout_and_seed(path: Path) -> None:
+    answer = explain(path, "http://web/split")
+    assert answer["timeout_ms"] == 250
+    assert answer["split"] == [{"cluster": WEB, "weight": 99}, {"cluster": CANARY, "weight": 1}]
+    mesh = Mesh.from_files([path])
+    arms = [mesh.route("GET", "http://web/split", seed=seed).cluster for seed in range(100)]
+    assert (arms.count(WEB), arms.count(CANARY)) == (99, 1)
+    seed = arms.index(CANARY)
+    assert explain(path, "http://web/split", "--seed", str(seed))["cluster"] == CANARY
+
+
+def test_explain_json_hash_key(path: Path) -> None:
+    answer = explain(path, "http://web/", "-H", "x-user: alice")
+    assert answer["hash_key"] == "alice"
+    assert explain(path, "http://web/")["hash_key"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcome", "virtual_service"),
+    [
+        (["http://nowhere/"], "no_route", None),
+        (["http://web/", "-X", "POST"], "no_route", None),
+        (["http://web/gone"], "no_cluster", "default/web"),
+        (["http://plain:9080/"], "routed", None),
+    ],
+)
+def test_explain_json_outcomes(
+    path: Path, arguments: list[str], outcome: str, virtual_service: str | None
+) -> None:
+    answer = explain(path, *arguments)
+    assert (answer["outcome"], answer["virtual_service"]) == (outcome, virtual_service)
+
+
+def test_explain_text_names_rule_and_place(path: Path) -> None:
+    result = run_command("explain", "-f", str(path), "http://web/split")
+    assert result.returncode == 0
+    assert "http[1] of VirtualService default/web at " in result.stdout
+    line = path.read_text().splitlines().index("  - match: [{uri: {prefix: /split}}]") + 1
+    assert f"{path}:{line}:" in result.stdout
+    assert "timeout:         250 ms" in result.stdout
+
+
+def test_mesh_route_returns_what_explain_prints(path: Path) -> None:
+    mesh = Mesh.from_files([path])
+    for url in ("http://web/", "http://web/v2/x?y=1", "http://plain:9080/", "http://nowhere/"):
+        assert json.loads(json.dumps(mesh.route("GET", url).to_dict())) == explain(path, url)
+    assert mesh.route("GET", "http://web/", {"x-user": "bob"}).hash_key == "bob"
+
+
+@pytest.mark.parametrize("url", ["ftp://web/", "http:///path", "https://web/"])
+def test_explain_url_that_cannot_be_asked_is_usage(path: Path, url: str) -> None:
+    result = run_command("explain", "-f", str(path), url)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr

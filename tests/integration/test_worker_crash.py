@@ -1,0 +1,118 @@
+"""A worker that dies: the others serve on, and a new one takes its place."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import MeshproxyRun
+from support import manifests
+from support.proxy import ProxyProcess
+from support.raw_client import RawClient
+from support.upstream import Upstream
+
+
+def connect_to_each_worker(proxy: ProxyProcess) -> dict[int, RawClient]:
+    """One connection per worker, found by who holds the server's end."""
+    clients: dict[int, RawClient] = {}
+    for _ in range(200):
+        client = proxy.client()
+        assert client.get("web").status == 200
+        owner = next(pid for pid in proxy.workers() if _holds(pid, client))
+        if owner in clients:
+            client.close()
+        else:
+            clients[owner] = client
+        if len(clients) == len(proxy.workers()):
+            return clients
+    pytest.fail("200 connections and some worker accepted none")
+
+
+def _holds(pid: int, client: RawClient) -> bool:
+    port = client.sock.getsockname()[1]
+    inodes = {
+        line.split()[9]
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+        if line.split()[2].endswith(f":{port:04X}")
+    }
+    links = (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    return any(link == f"socket:[{inode}]" for link in links for inode in inodes)
+
+
+def test_worker_killed_leaves_requests_of_the_others_untouched_and_is_replaced(
+    meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+    proxy = meshproxy_run(path, "--workers=2", "--admin=127.0.0.1:0")
+    with proxy.admin() as admin:
+        clients = connect_to_each_worker(proxy)
+        (victim, lost), (survivor, kept) = clients.items()
+        upstream.hold()
+        kept.send_get("web", "/held")
+        lost.send_get("web", "/lost")
+        while {request.path for request in upstream.requests[-2:]} != {"/held", "/lost"}:
+            upstream.wait_for_request()
+        killed_at = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        proxy.wait_line("killed by signal 9; a new one starts now")
+        with pytest.raises(ConnectionError):
+            lost.read_response()
+        upstream.release()
+        assert kept.read_response().status == 200
+        new = wait_for_new_worker(proxy, victim, survivor)
+        assert time.monotonic() - killed_at < 1.0
+        assert new not in (victim, survivor)
+        info = admin.get("/server_info").json()
+        assert info["worker_restarts"] == 1
+        (cluster,) = admin.get("/clusters?format=json").json()["cluster_statuses"]
+        stats = {item["name"]: item["value"] for item in cluster["host_statuses"][0]["stats"]}
+        assert stats["rq_active"] == "0"
+        for client in clients.values():
+            client.close()
+
+
+def wait_for_new_worker(proxy: ProxyProcess, victim: int, survivor: int) -> int:
+    """The pid of the replacement once it has answered a request."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with proxy.client() as client:
+            assert client.get("web").status == 200
+            for pid in proxy.workers():
+                if pid not in (victim, survivor) and _holds(pid, client):
+                    return pid
+    pytest.fail("no request reached the new worker")
+
+
+def test_worker_the_only_one_killed_is_replaced_and_queued_connections_are_served(
+    meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+    proxy = meshproxy_run(path)
+    (victim,) = proxy.workers()
+    os.kill(victim, signal.SIGKILL)
+    with proxy.client() as client:
+        assert client.get("web").status == 200
+    assert proxy.workers() != [victim]
+
+
+def test_worker_drains_and_exits_when_the_control_process_is_gone(
+    meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+    proxy = meshproxy_run(path)
+    (worker,) = proxy.workers()
+    pidfd = os.pidfd_open(worker)
+    with proxy.client() as client:
+        upstream.hold()
+        client.send_get("web")
+        upstream.wait_for_request()
+        proxy.process.kill()
+        proxy.process.wait(10)
+        upstream.release()
+        assert client.read_response().status == 200
+    assert select.select([pidfd], [], [], 10)[0], "the worker outlived its control process"
+    os.close(pidfd)
