@@ -35,6 +35,7 @@ cdef class Cluster:
     cdef Candidates candidates     # parallel to healthy
     cdef Balancer balancer         # None when nothing is healthy
     cdef ClusterColumn* column     # this worker's; borrowed from the scoreboard
+    cdef Scoreboard scoreboard     # keeps the columns and the cursor mapped
 
     cdef int fill_candidates(self, list weights, Scoreboard scoreboard) except -1
     cdef Balancer make_balancer(self, lb, list weights, dict owner_of)

@@ -56,6 +56,7 @@ cdef class Cluster:
         self.is_tcp = data["protocol"] == "tcp"
         self.connect_timeout_us = <uint64_t>data["connect_timeout_ms"] * 1000
         self.idle_timeout_us = <uint64_t>data["idle_timeout_ms"] * 1000
+        self.scoreboard = scoreboard
         self.column = scoreboard.cluster_column(worker, self.id)
         self.endpoints = {}
         self.healthy = []

@@ -25,3 +25,4 @@ cdef class Snapshot:
     cdef VirtualHost host_of(self, const RequestView* v, Binding binding)
     # None: unknown or removed cluster id (outcome no_cluster).
     cdef Cluster cluster_of(self, Route route, int arm)
+    cdef Cluster cluster_at(self, int cluster_id)

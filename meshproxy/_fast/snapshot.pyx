@@ -77,7 +77,9 @@ cdef class Snapshot:
         return self.virtual_hosts.get(host)
 
     cdef Cluster cluster_of(self, Route route, int arm):
-        cdef int cluster_id = route.cluster_ids[arm]
+        return self.cluster_at(route.cluster_ids[arm])
+
+    cdef Cluster cluster_at(self, int cluster_id):
         if 0 <= cluster_id < len(self.clusters):
             return self.clusters[cluster_id]
         return None

@@ -1,0 +1,46 @@
+# access_log.pxd: one line per request, written once per batch of events.
+from libc.stdint cimport uint32_t, uint64_t
+
+from .buffer cimport Buffer
+from .types cimport Detail
+
+# What a line says. All pointers are borrowed for the call; a NULL or empty text prints as "-".
+cdef struct LogText:
+    const char* p
+    size_t n
+
+cdef struct LogEntry:
+    uint64_t duration_us
+    uint64_t service_ms            # upstream service time
+    bint has_service_ms
+    uint64_t bytes_received
+    uint64_t bytes_sent
+    uint32_t status                # 0 = no response
+    uint32_t flags
+    Detail detail
+    int minor
+    LogText method
+    LogText path
+    LogText forwarded_for
+    LogText user_agent
+    LogText request_id
+    LogText authority
+    LogText upstream_host
+    LogText cluster
+    LogText route
+    LogText remote
+
+cdef class AccessLog:
+    cdef readonly int fd           # borrowed from the engine's caller
+    cdef bint is_json
+    cdef Buffer lines
+
+    cdef int record(self, LogEntry* e) except -1
+    cdef void flush(self) noexcept
+    cdef int text(self, LogEntry* e) except -1
+    cdef int json(self, LogEntry* e) except -1
+    cdef int put(self, const char* p, size_t n) except -1
+    cdef int put_text(self, LogText* t, bint escape) except -1
+    cdef int put_number(self, uint64_t value) except -1
+    cdef int json_text(self, const char* name, LogText* t) except -1
+    cdef int json_number(self, const char* name, uint64_t value) except -1

@@ -1,0 +1,63 @@
+# downstream.pxd: the server side of HTTP/1.1: one client connection, one request at a time, pipelined ones in order.
+#
+#        +--------------------------- stream_done(clean) ------------------------+
+#        v                                                                       |
+#   DS_HEAD --process_head--> DS_BODY --request_end--> DS_WAIT ------------------+
+#      |            \------------- no body -------------/   |
+#      +--- bad head, timeout ---> DS_LINGER <--------------+ stream_done(not clean)
+#                                      \--- EOF, timer, enough bytes ---> closed
+#
+# Invariants:
+#   (1) in DS_WAIT nothing is read from the socket; pipelined bytes wait in held, at most a scratch buffer and a head
+#   (2) held is None unless bytes of a head, or of requests behind the one in progress, wait
+#   (3) process() is never entered twice: what a finished stream leaves to do goes through the reactor's again list
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from .buffer cimport Buffer
+from .clib.socket cimport sockaddr_in6
+from .http1 cimport ChunkDecoder
+from .stream cimport Downstream
+from .timer cimport Timer
+from .types cimport Detail
+
+cdef enum DownstreamState:
+    DS_HEAD = 0
+    DS_BODY
+    DS_WAIT
+    DS_LINGER
+    DS_CLOSED
+
+cdef class Http1Downstream(Downstream):
+    cdef DownstreamState state
+    cdef Buffer held
+    cdef size_t searched           # bytes of held without an LF since the last parse: not parsed again for them
+    cdef int64_t body_left         # BODY_LENGTH
+    cdef ChunkDecoder chunks       # BODY_CHUNKED
+    cdef bint is_chunked           # the request body is
+    cdef bint keep_alive           # the client allows another request
+    cdef bint is_http10            # the request in progress came as HTTP/1.0
+    cdef bint encodes_chunks       # the response body leaves in chunked coding
+    cdef bint must_close           # after this response
+    cdef bint is_processing
+    cdef Timer timer
+    cdef uint64_t deadline_us      # of the state: keep-alive idle, head, linger; 0 = none
+    cdef size_t linger_bytes
+    cdef sockaddr_in6 remote       # or a sockaddr_in
+    cdef char remote_buf[56]
+    cdef size_t remote_len         # 0 = not printed yet
+
+    cdef int accept(self, int fd) except -1
+    cdef int read_loop(self) except -1
+    cdef int take(self, const char* p, size_t n) except -1
+    cdef size_t process(self, const char* p, size_t n) except? 0
+    cdef int process_head(self, const char* p, size_t n) except -2
+    cdef ssize_t process_body(self, const char* p, size_t n) except -2
+    cdef int refuse_head(self, uint32_t status, Detail detail) except -1
+    cdef int put(self, const char* p, size_t n) except -1
+    cdef int enter_head(self) except -1
+    cdef int begin_close(self) except -1
+    cdef int linger(self) except -1
+    cdef void close_now(self) noexcept
+    cdef int set_deadline(self, uint64_t deadline_us) except -1
+    # Closes a keep-alive connection that is between requests.
+    cdef int drain(self) except -1

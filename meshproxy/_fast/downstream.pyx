@@ -1,0 +1,445 @@
+from libc.string cimport memcpy, memset, strlen
+
+cimport cython
+
+from .access_log cimport LogEntry
+from .clib.epoll cimport *
+from .clib.socket cimport *
+from .encode cimport *
+from .http1 cimport *
+from .reply cimport detail_body
+from .scan cimport scan_find, scan_put_decimal
+from .stream cimport Stream
+from .transport cimport *
+from .types cimport *
+
+cdef enum:
+    READS_PER_EVENT = 16           # 1 MiB, then other sockets get their turn
+    LINGER_US = 2000000            # how long a refused client may still send before the socket is closed
+    LINGER_BYTES = 1048576
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Http1Downstream(Downstream):
+    def __cinit__(self, rt, binding):
+        self.rt = rt
+        self.binding = binding
+        self.state = DS_CLOSED
+        self.searched = self.remote_len = self.linger_bytes = 0
+        self.body_left = 0
+        self.is_chunked = self.keep_alive = self.is_http10 = False
+        self.encodes_chunks = self.must_close = self.is_processing = False
+        self.deadline_us = 0
+        memset(&self.timer, 0, sizeof(Timer))
+        self.timer.owner = <void*>self
+
+    def __dealloc__(self):
+        if self.timer.next != NULL:
+            self.rt.reactor.cancel(&self.timer)
+
+    cdef int accept(self, int fd) except -1:
+        self.state = DS_HEAD
+        self.rt.downstream_count += 1
+        self.rt.column.downstream_cx_total += 1
+        self.rt.column.downstream_cx_active += 1
+        self.attach(fd)
+        return self.set_deadline(self.rt.reactor.now_us + self.rt.idle_timeout_us)
+
+    cdef void close_now(self) noexcept:
+        if self.state == DS_CLOSED:
+            return
+        self.state = DS_CLOSED
+        self.held = None
+        self.rt.reactor.cancel(&self.timer)
+        self.rt.downstream_count -= 1
+        self.rt.column.downstream_cx_active -= 1
+        self.close_socket()
+
+    cdef int abort(self) except -1:
+        cdef Stream stream = self.stream
+        self.stream = None
+        self.close_now()
+        if stream is not None:
+            stream.on_downstream_closed()
+        return 0
+
+    cdef void on_error(self) noexcept:
+        try:
+            self.abort()
+        except Exception as e:
+            self.rt.reactor.loop.call_exception_handler(
+                {"message": "meshproxy: closing after an error failed", "exception": e})
+
+    # The wheel entry is moved only when the deadline comes sooner; a later one is found when the timer fires.
+    cdef int set_deadline(self, uint64_t deadline_us) except -1:
+        self.deadline_us = deadline_us
+        if self.timer.next == NULL or deadline_us < self.timer.deadline_us:
+            self.rt.reactor.arm(&self.timer, deadline_us)
+        return 0
+
+    cdef int on_timer(self, Timer* t) except -1:
+        cdef uint64_t now = self.rt.reactor.now_us
+        if self.state == DS_BODY or self.state == DS_WAIT or self.deadline_us == 0:
+            self.rt.reactor.arm(t, now + self.rt.head_timeout_us)
+        elif now < self.deadline_us:
+            self.rt.reactor.arm(t, self.deadline_us)
+        elif self.state == DS_HEAD and self.held is not None:
+            self.rt.column.header_timeout += 1
+            return self.refuse_head(408, DETAIL_HEADER_TIMEOUT)
+        else:
+            return self.abort()
+        return 0
+
+    cdef int on_event(self, uint32_t events) except -1:
+        cdef SendResult sent
+        if events & EPOLLOUT and self.out is not None:
+            sent = self.flush()
+            if sent == SEND_FAILED:
+                return self.abort()
+            if sent == SEND_DONE:
+                if self.stream is not None:
+                    self.stream.on_downstream_drained()
+                elif self.must_close:
+                    return self.begin_close()
+                else:
+                    self.rt.reactor.again(self)
+        if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) and self.fd >= 0:
+            self.is_readable = True
+            if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+                self.peer_closed = True
+                # A client that goes away while its request is served: as in nginx and Envoy, the request ends.
+                if self.state == DS_WAIT or events & (EPOLLHUP | EPOLLERR):
+                    return self.abort()
+            return self.read_loop()
+        return 0
+
+    cdef int on_again(self) except -1:
+        cdef Buffer held = self.held
+        cdef size_t used
+        if self.fd < 0 or self.out is not None and self.state == DS_HEAD:
+            return 0
+        if held is not None and self.state == DS_HEAD:
+            used = self.process(held.bytes_at(), held.held())
+            if self.held is held:
+                held.consume(used)
+                if held.held() == 0:
+                    self.held = None
+        return self.read_loop()
+
+    cdef int resume_request(self) except -1:
+        if self.is_readable:
+            return self.rt.reactor.again(self)
+        return 0
+
+    cdef int read_loop(self) except -1:
+        cdef ssize_t n
+        cdef int reads = 0
+        while self.fd >= 0 and self.is_readable and self.state != DS_WAIT:
+            if self.state == DS_BODY and self.stream.is_request_paused():
+                return 0
+            if self.state == DS_HEAD and self.out is not None:
+                return 0
+            if reads == READS_PER_EVENT:
+                return self.rt.reactor.again(self)
+            reads += 1
+            n = self.receive()
+            if n > 0:
+                self.take(self.rt.scratch, <size_t>n)
+            elif n != RECV_AGAIN:
+                return self.abort()
+        return 0
+
+    # Bytes from the socket: handled at once, or behind those held already.
+    cdef int take(self, const char* p, size_t n) except -1:
+        cdef Buffer held = self.held
+        cdef size_t used
+        if self.state == DS_LINGER:
+            self.linger_bytes += n
+            if self.linger_bytes > LINGER_BYTES:
+                self.close_now()
+            return 0
+        if held is None:
+            used = self.process(p, n)
+            if used < n and self.fd >= 0:
+                self.held = Buffer()
+                self.held.append(p + used, n - used)
+                if self.state == DS_HEAD:
+                    self.set_deadline(self.rt.reactor.now_us + self.rt.head_timeout_us)
+            return 0
+        held.append(p, n)
+        # A head is parsed again only when a new line ended: a dribbling client costs O(n).
+        if self.state == DS_HEAD and scan_find(p, n, c'\n') == n and held.held() < self.rt.head_bytes:
+            return 0
+        used = self.process(held.bytes_at(), held.held())
+        if self.held is held:
+            held.consume(used)
+            if held.held() == 0:
+                self.held = None
+        return 0
+
+    # Bytes used; the rest waits.
+    cdef size_t process(self, const char* p, size_t n) except? 0:
+        cdef size_t at = 0
+        cdef int used
+        cdef ssize_t width
+        self.is_processing = True
+        try:
+            while at < n and self.fd >= 0:
+                if self.state == DS_HEAD:
+                    used = self.process_head(p + at, n - at)
+                    if used == 0:
+                        break
+                    if used < 0:
+                        at = n
+                        break
+                    at += <size_t>used
+                elif self.state == DS_BODY:
+                    width = self.process_body(p + at, n - at)
+                    if width < 0:
+                        at = n
+                        break
+                    at += <size_t>width
+                elif self.state == DS_WAIT:
+                    break
+                else:
+                    at = n
+        finally:
+            self.is_processing = False
+        if self.state == DS_BODY and self.stream is not None:
+            self.stream.request_flush()
+        return at
+
+    # Bytes of the head, 0 for more, -1 when the request was refused.
+    cdef int process_head(self, const char* p, size_t n) except -2:
+        cdef RequestHead* h = &self.rt.request
+        cdef Stream stream
+        cdef int used = request_parse(h, p, <uint32_t>n, self.rt.head_bytes)
+        if used == NEED_MORE:
+            return 0
+        if used < 0:
+            self.rt.column.codec_error += 1
+            self.refuse_head(h.error_status, h.error_detail)
+            return -1
+        self.is_http10 = h.minor == 0
+        self.keep_alive = h.keep_alive
+        self.is_chunked = h.framing == BODY_CHUNKED
+        self.body_left = h.content_length
+        self.state = DS_WAIT if h.framing == BODY_NONE else DS_BODY
+        if self.is_chunked:
+            chunk_reset(&self.chunks)
+        stream = Stream(self.rt, self)
+        self.stream = stream
+        stream.start(h)
+        if self.state == DS_WAIT and self.stream is stream:
+            stream.request_end()
+            stream.request_flush()
+        return used
+
+    cdef ssize_t process_body(self, const char* p, size_t n) except -2:
+        cdef Stream stream = self.stream
+        cdef size_t at = 0
+        cdef Span data
+        cdef ChunkEvent event
+        if not self.is_chunked:
+            if <int64_t>n > self.body_left:
+                n = <size_t>self.body_left
+            self.body_left -= <int64_t>n
+            stream.on_request_body(p, n)
+            at = n
+            if self.body_left:
+                return <ssize_t>n
+        else:
+            while True:
+                event = chunk_next(&self.chunks, p, n, &at, &data)
+                if event == CHUNK_EV_DATA:
+                    stream.on_request_body(p + data.off, data.len)
+                elif event == CHUNK_EV_MORE:
+                    return <ssize_t>at
+                elif event == CHUNK_EV_END:
+                    break
+                else:
+                    self.rt.column.codec_error += 1
+                    self.must_close = True
+                    stream.on_bad_request_body()
+                    return -1
+                if self.stream is not stream:
+                    return <ssize_t>at
+        if self.state == DS_BODY and self.stream is stream:
+            self.state = DS_WAIT
+            stream.request_end()
+            stream.request_flush()
+        return <ssize_t>at
+
+    # A head that is no request: answered here, without a stream, and the connection ends.
+    cdef int refuse_head(self, uint32_t status, Detail detail) except -1:
+        cdef LogEntry e
+        self.must_close = True
+        self.held = None
+        self.rt.begin_send()
+        self.respond_local(status, detail, True)
+        self.rt.column.downstream_rq_xx[status // 100] += 1
+        if self.rt.log is not None:
+            memset(&e, 0, sizeof(e))
+            e.status = status
+            e.flags = FLAG_DPE
+            e.detail = detail
+            e.minor = 1
+            e.remote.p = self.remote_text(&e.remote.n)
+            self.rt.log.record(&e)
+            self.rt.reactor.batch_end_wanted = True
+        self.state = DS_LINGER
+        if self.out is None:
+            return self.begin_close()
+        return 0
+
+    cdef int respond_informational(self, ResponseHead* h) except -1:
+        cdef char* out
+        if self.is_http10:
+            return 0
+        out = self.rt.gather_room(encode_bound(self.rt.head_bytes, &h.headers))
+        if out == NULL:
+            return 0
+        self.rt.gather_wrote(informational_encode(out, h))
+        if self.send_gathered() == SEND_FAILED:
+            return self.abort()
+        return 0
+
+    cdef int respond_head(self, ResponseHead* h, bint has_body, uint64_t service_ms) except -1:
+        cdef int how = 0
+        cdef char* out
+        self.encodes_chunks = False
+        if self.rt.is_draining or not self.keep_alive:
+            self.must_close = True
+        if has_body and h.framing != BODY_LENGTH:
+            if self.is_http10:
+                self.must_close = True
+            else:
+                self.encodes_chunks = True
+                how |= RESPONSE_CHUNKED
+        if self.must_close:
+            how |= RESPONSE_CLOSE
+        elif self.is_http10:
+            how |= RESPONSE_KEEP_ALIVE
+        out = self.rt.gather_room(encode_bound(self.rt.head_bytes, &h.headers))
+        if out == NULL:
+            return 0
+        self.rt.gather_wrote(response_encode(out, h, how, service_ms, self.rt.http_date()))
+        return 0
+
+    cdef int respond_body(self, const char* p, size_t n) except -1:
+        cdef char head[18]
+        if not self.encodes_chunks:
+            return self.put(p, n)
+        self.put(head, chunk_head(head, n))
+        self.put(p, n)
+        return self.put(b"\r\n", 2)
+
+    cdef int put(self, const char* p, size_t n) except -1:
+        if not self.rt.gather_add(p, n):
+            # A failed send shows again at respond_flush, which reports it.
+            self.send_gathered()
+            self.rt.gather_add(p, n)
+        return 0
+
+    cdef SendResult respond_flush(self, bint is_complete) except *:
+        if is_complete and self.encodes_chunks:
+            self.put(b"0\r\n\r\n", 5)
+        return self.send_gathered()
+
+    cdef SendResult respond_local(self, uint32_t status, Detail detail, bint has_body) except *:
+        cdef const char* body = detail_body(detail)
+        cdef size_t n = strlen(body)
+        cdef char* out
+        cdef int how = 0
+        if self.rt.is_draining or not self.keep_alive or self.state == DS_BODY:
+            self.must_close = True
+        if self.must_close:
+            how |= RESPONSE_CLOSE
+        elif self.is_http10:
+            how |= RESPONSE_KEEP_ALIVE
+        out = self.rt.gather_room(ENCODE_EXTRA)
+        self.rt.gather_wrote(local_encode(out, status, n, how, self.rt.http_date()))
+        if has_body:
+            self.rt.gather_add(body, n)
+        return self.send_gathered()
+
+    cdef int stream_done(self, bint is_clean) except -1:
+        self.stream = None
+        if self.state == DS_CLOSED:
+            return 0
+        if not is_clean or self.must_close:
+            self.must_close = True
+            if not is_clean:
+                self.state = DS_LINGER
+            if self.out is None:
+                return self.begin_close()
+            return 0
+        return self.enter_head()
+
+    cdef int enter_head(self) except -1:
+        self.state = DS_HEAD
+        self.must_close = False
+        if self.held is None:
+            self.deadline_us = self.rt.reactor.now_us + self.rt.idle_timeout_us
+        else:
+            self.set_deadline(self.rt.reactor.now_us + self.rt.head_timeout_us)
+        if not self.is_processing and (self.held is not None or self.is_readable):
+            return self.rt.reactor.again(self)
+        return 0
+
+    # Everything is sent. A client that may still be sending is listened to for a while: closing at once would
+    # make the kernel send RST, which destroys the reply on its way (RFC 9112 9.6).
+    cdef int begin_close(self) except -1:
+        if self.state == DS_LINGER or self.is_readable:
+            return self.linger()
+        self.close_now()
+        return 0
+
+    cdef int linger(self) except -1:
+        self.state = DS_LINGER
+        self.held = None
+        if self.peer_closed:
+            self.close_now()
+            return 0
+        shutdown(self.fd, SHUT_WR)
+        self.set_deadline(self.rt.reactor.now_us + LINGER_US)
+        if self.is_readable and not self.is_processing:
+            return self.rt.reactor.again(self)
+        return 0
+
+    cdef int drain(self) except -1:
+        if self.state == DS_HEAD and self.held is None and self.out is None:
+            self.close_now()
+        return 0
+
+    cdef const char* remote_text(self, size_t* n) noexcept:
+        cdef socklen_t width = sizeof(self.remote)
+        cdef char* at = self.remote_buf
+        cdef sockaddr_in* v4 = <sockaddr_in*>&self.remote
+        if self.remote_len == 0:
+            if self.remote.sin6_family == AF_INET:
+                inet_ntop(AF_INET, &v4.sin_addr, at, 46)
+                at += strlen(at)
+            elif self.remote.sin6_family == AF_INET6:
+                at[0] = c'['
+                inet_ntop(AF_INET6, &self.remote.sin6_addr, at + 1, 46)
+                at += strlen(at)
+                at[0] = c']'
+                at += 1
+            else:
+                n[0] = 0
+                return NULL
+            at[0] = c':'
+            at += 1
+            at += scan_put_decimal(at, ntohs(v4.sin_port))
+            self.remote_len = <size_t>(at - self.remote_buf)
+        n[0] = self.remote_len
+        return self.remote_buf
+
+    cdef bytes source_ip(self):
+        cdef size_t n = 0
+        cdef const char* p = self.remote_text(&n)
+        if p == NULL:
+            return b""
+        return p[:n].rpartition(b":")[0].strip(b"[]")

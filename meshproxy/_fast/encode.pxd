@@ -1,0 +1,32 @@
+# encode.pxd: heads as they leave the proxy: one Host, one framing header, hop-by-hop fields gone, order and case kept.
+# Every function writes at `out`, which has room for at least the matching *_bound(), and returns the bytes written.
+from libc.stdint cimport uint32_t, uint64_t
+
+from .headers cimport HeaderTable
+from .http1 cimport RequestHead, ResponseHead
+from .random cimport RandomState
+from .types cimport Span
+
+cdef enum:
+    ENCODE_EXTRA = 512             # what the proxy adds to a head, with room to spare
+
+cdef enum ResponseEncoding:
+    RESPONSE_CHUNKED = 1           # body follows in chunked coding
+    RESPONSE_CLOSE = 2             # connection: close
+    RESPONSE_KEEP_ALIVE = 4        # connection: keep-alive, for an HTTP/1.0 client
+
+# Most bytes request_encode or response_encode can write for a head of head_bytes.
+cdef inline size_t encode_bound(size_t head_bytes, const HeaderTable* t) noexcept nogil:
+    return head_bytes + 2 * <size_t>t.count + ENCODE_EXTRA
+
+# request_id[0]: where x-request-id's value stands in out.
+cdef size_t request_encode(char* out, const RequestHead* h, uint64_t timeout_us, RandomState* random,
+                           Span* request_id) noexcept nogil
+cdef size_t response_encode(char* out, const ResponseHead* h, int how, uint64_t service_ms,
+                            const char* date) noexcept nogil
+# A head the proxy makes itself. body_len is announced; the body is the caller's.
+cdef size_t local_encode(char* out, uint32_t status, size_t body_len, int how, const char* date) noexcept nogil
+# A 1xx head, forwarded.
+cdef size_t informational_encode(char* out, const ResponseHead* h) noexcept nogil
+# "<hex>\r\n", at most 18 bytes.
+cdef size_t chunk_head(char* out, size_t n) noexcept nogil

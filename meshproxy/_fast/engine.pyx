@@ -1,0 +1,117 @@
+from .access_log cimport AccessLog
+from .clib.socket cimport *
+from .cluster cimport Endpoint
+from .downstream cimport Http1Downstream
+from .listener cimport Listener
+from .reactor cimport Handler, Reactor
+from .runtime cimport Runtime
+from .scoreboard cimport Scoreboard
+from .stream cimport Downstream
+from .tcp cimport TcpSide
+from .upstream cimport Pool, UpstreamConnection
+
+
+cdef class Engine:
+    """The data plane of one worker, inside a running asyncio or uvloop loop.
+
+    `worker` is this worker's scoreboard column, 1..scoreboard.workers. Options: `access_log_fd`
+    (-1 off; stays the caller's), `access_log_format` ("text" or "json").
+    """
+
+    def __cinit__(self, loop, Scoreboard scoreboard, int worker, dict options):
+        if not 1 <= worker <= scoreboard.workers:
+            raise ValueError(f"worker: expected 1 to {scoreboard.workers}, got {worker}")
+        self.is_closed = False
+        self.listeners = {}
+        self.rt = Runtime(Reactor(loop), scoreboard, worker)
+        self.rt.reactor.on_batch_end = self.flush_log
+        self.set_access_log(options.get("access_log_fd", -1), options.get("access_log_format", "text"))
+
+    @property
+    def generation(self):
+        """Generation of the snapshot that new requests get."""
+        return self.rt.snapshot.generation
+
+    @property
+    def active(self):
+        """Open downstream connections."""
+        return self.rt.downstream_count
+
+    def counts(self):
+        """Live objects, for tests: downstream and upstream connections, streams."""
+        return {"downstream": self.rt.downstream_count, "upstream": self.rt.upstream_count,
+                "streams": self.rt.stream_count, "events": self.rt.reactor.events_total}
+
+    def apply(self, update):
+        """Make `update` (SnapshotData, whole or delta) the current snapshot.
+
+        Requests in progress end on theirs; endpoints it no longer names close what is idle.
+        Raises ValueError or KeyError on malformed data, and then nothing changed."""
+        cdef Endpoint e
+        after = self.rt.snapshot.apply(update)
+        self.rt.snapshot = after
+        self.rt.column.generation = after.generation
+        for e in after.retired:
+            e.is_retired = True
+            if e.pool is not None:
+                (<Pool>e.pool).retire()
+        after.retired.clear()
+
+    def listen(self, int listener_id, int fd):
+        """Accept on a bound, listening, non-blocking socket, which stays the caller's."""
+        cdef Listener listener = Listener(self.rt, listener_id)
+        listener.open(fd)
+        self.listeners.setdefault(listener_id, []).append(listener)
+
+    def stop_listening(self):
+        """Accept no more; connections go on."""
+        cdef Listener listener
+        for group in self.listeners.values():
+            for listener in group:
+                listener.stop()
+        self.listeners.clear()
+
+    def drain(self):
+        """Accept no more, close what is idle, answer the rest with `connection: close`."""
+        cdef Handler h
+        self.stop_listening()
+        self.rt.is_draining = True
+        for h in self.handlers():
+            if isinstance(h, Http1Downstream):
+                (<Http1Downstream>h).drain()
+
+    def close(self):
+        """End everything now: open requests are cut off. Idempotent."""
+        cdef Handler h
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self.stop_listening()
+        for h in self.handlers():
+            if isinstance(h, Downstream):
+                (<Downstream>h).abort()
+            elif isinstance(h, TcpSide) and (<TcpSide>h).session is not None:
+                (<TcpSide>h).session.close_now()
+        for h in self.handlers():
+            if isinstance(h, UpstreamConnection):
+                (<UpstreamConnection>h).close_now()
+        self.flush_log()
+        self.rt.reactor.close()
+
+    def set_access_log(self, int fd, str format="text"):
+        """Log to `fd` from now on; -1 turns the log off. Raises ValueError for another format."""
+        if format not in ("text", "json"):
+            raise ValueError(f'access log format: expected "text" or "json", got {format!r}')
+        self.flush_log()
+        self.rt.log = AccessLog(fd, format) if fd >= 0 else None
+
+    def flush_log(self):
+        """Write the lines of this batch."""
+        if self.rt.log is not None:
+            self.rt.log.flush()
+
+    def handlers(self):
+        cdef int i
+        cdef Reactor reactor = self.rt.reactor
+        return [<object>reactor.slots[i].handler for i in range(reactor.slots_size)
+                if reactor.slots[i].handler != NULL]

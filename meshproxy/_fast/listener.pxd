@@ -1,0 +1,13 @@
+# listener.pxd: accepts on one inherited socket and makes the connection its binding asks for.
+from .reactor cimport Handler
+from .runtime cimport Runtime
+
+cdef enum:
+    ACCEPTS_PER_EVENT = 64         # level-triggered: what is left comes with the next batch
+
+cdef class Listener(Handler):
+    cdef Runtime rt
+    cdef readonly int id           # in SnapshotData.listeners
+
+    cdef int open(self, int fd) except -1
+    cdef void stop(self) noexcept

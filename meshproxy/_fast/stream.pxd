@@ -1,0 +1,110 @@
+# stream.pxd: one request and its response, any version. Reads straight down:
+#
+#   start: route -> split -> pick -> encode -> acquire -> send      (on_upstream_ready when it had to wait)
+#   on_request_body / request_end: bytes to the upstream, chunked again when they came chunked
+#   on_response_head / body / flush: bytes to the downstream
+#   finish: counters, access log, connection back to the pool       exactly once, whatever happened
+#
+# Invariants:
+#   (1) counted in flight (cluster, endpoint, process) from start to finish, exactly once each
+#   (2) after finish() downstream and upstream are None; no callback reaches a finished stream
+#   (3) block holds the serialised request head until finish, so it can be sent again
+from libc.stdint cimport uint32_t, uint64_t
+
+from .access_log cimport LogText
+from .buffer cimport Buffer
+from .cluster cimport Cluster, Endpoint
+from .headers cimport RequestView
+from .http1 cimport RequestHead, ResponseHead
+from .matcher cimport Route
+from .runtime cimport Runtime
+from .snapshot cimport Binding, Snapshot
+from .timer cimport Timer
+from .transport cimport SendResult, Transport
+from .types cimport BodyFraming, Detail, Method, Span
+from .upstream cimport Pool, UpstreamConnection, UpstreamSink
+
+# The server side of a codec, as a stream sees it; implemented above (downstream).
+cdef class Downstream(Transport):
+    cdef Stream stream             # the request being served, or None (HTTP/1.1)
+    cdef Binding binding
+
+    cdef int respond_head(self, ResponseHead* h, bint has_body, uint64_t service_ms) except -1
+    cdef int respond_informational(self, ResponseHead* h) except -1
+    cdef int respond_body(self, const char* p, size_t n) except -1
+    cdef SendResult respond_flush(self, bint is_complete) except *
+    cdef SendResult respond_local(self, uint32_t status, Detail detail, bint has_body) except *
+    # The stream is over. is_clean: request and response are whole, the connection may serve another.
+    cdef int stream_done(self, bint is_clean) except -1
+    cdef int resume_request(self) except -1
+    cdef int abort(self) except -1     # closes at once; the stream hears on_downstream_closed
+    cdef const char* remote_text(self, size_t* n) noexcept
+    cdef bytes source_ip(self)
+
+# Spans of the request the access log prints, over `text`.
+cdef struct LoggedRequest:
+    Span method
+    Span path
+    Span authority
+    Span forwarded_for
+    Span user_agent
+    Span request_id
+
+cdef class Stream(UpstreamSink):
+    cdef Runtime rt
+    cdef Downstream downstream     # None after finish
+    cdef Snapshot snapshot
+    cdef Route route
+    cdef Cluster cluster
+    cdef Endpoint endpoint
+    cdef Pool pool
+    cdef UpstreamConnection upstream   # None until assigned, and after finish
+    cdef char* block               # serialised request head; from rt.take_block
+    cdef size_t block_len
+    cdef size_t block_size
+    cdef Buffer body               # request body bytes that wait for an upstream, or None
+    cdef Method method
+    cdef int minor
+    cdef BodyFraming framing       # of the request
+    cdef bint is_sent                 # the head went into the upstream's socket
+    cdef bint request_done         # the whole request was received
+    cdef bint response_started     # a byte of the response went downstream
+    cdef bint is_waiting           # in pool.waiting
+    cdef bint is_replayed
+    cdef bint is_counted           # in the cluster's and endpoint's in-flight counts
+    cdef bint is_finished
+    cdef uint32_t status
+    cdef uint32_t flags
+    cdef Detail detail
+    cdef uint64_t start_us
+    cdef uint64_t sent_us          # request head sent
+    cdef uint64_t service_us       # response head received - sent_us
+    cdef uint64_t request_bytes
+    cdef uint64_t response_bytes
+    cdef Timer timer               # route timeout
+    cdef Buffer text               # what the log keeps of the request, None when the log is off
+    cdef LoggedRequest logged
+
+    cdef int start(self, RequestHead* h) except -1
+    cdef int on_request_body(self, const char* p, size_t n) except -1
+    cdef int request_end(self) except -1
+    # Sends what start and on_request_body put together. Called once per recv.
+    cdef int request_flush(self) except -1
+    cdef bint is_request_paused(self) noexcept
+    cdef int on_downstream_drained(self) except -1
+    cdef int on_downstream_closed(self) except -1
+    cdef int on_bad_request_body(self) except -1
+    cdef int local_reply(self, uint32_t status, uint32_t flag, Detail detail) except -1
+    cdef int choose(self, RequestHead* h) except -1
+    cdef int refuse(self, RequestHead* h, uint32_t status, uint32_t flag, Detail detail) except -1
+    cdef int send_to_upstream(self) except -1
+    cdef int gather_request(self, const char* p, size_t n) except -1
+    cdef int upstream_lost(self, Detail detail) except -1
+    cdef bint can_replay(self) noexcept
+    cdef int drop_upstream(self) except -1
+    cdef int finish(self, bint is_clean) except -1
+    cdef int keep_for_log(self, RequestHead* h, Span* request_id) except -1
+    cdef int keep_span(self, const char* base, Span s, Span* kept) except -1
+    cdef int keep_field(self, const RequestView* v, int i, Span* kept) except -1
+    cdef void log_span(self, LogText* out, Span s) noexcept
+    cdef int write_log(self) except -1

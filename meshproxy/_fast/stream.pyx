@@ -1,0 +1,453 @@
+from libc.string cimport memset
+
+cimport cython
+
+from .access_log cimport LogEntry, LogText
+from .balancer cimport PickRequest
+from .encode cimport chunk_head, encode_bound, request_encode
+from .headers cimport *
+from .router cimport VirtualHost, request_hash
+from .scoreboard cimport count_code, count_duration
+from .transport cimport SEND_DONE, SEND_FAILED, SEND_PENDING
+from .types cimport *
+from .upstream cimport pool_of
+
+cdef enum:
+    BODY_HIGH_WATERMARK = 65536    # request bytes held for an upstream that is not ready: one scratch buffer
+
+
+cdef class Downstream(Transport):
+    cdef int respond_head(self, ResponseHead* h, bint has_body, uint64_t service_ms) except -1:
+        return 0
+
+    cdef int respond_informational(self, ResponseHead* h) except -1:
+        return 0
+
+    cdef int respond_body(self, const char* p, size_t n) except -1:
+        return 0
+
+    cdef SendResult respond_flush(self, bint is_complete) except *:
+        return SEND_DONE
+
+    cdef SendResult respond_local(self, uint32_t status, Detail detail, bint has_body) except *:
+        return SEND_DONE
+
+    cdef int stream_done(self, bint is_clean) except -1:
+        return 0
+
+    cdef int resume_request(self) except -1:
+        return 0
+
+    cdef int abort(self) except -1:
+        return 0
+
+    cdef const char* remote_text(self, size_t* n) noexcept:
+        n[0] = 0
+        return NULL
+
+    cdef bytes source_ip(self):
+        return b""
+
+
+@cython.final
+@cython.freelist(256)
+cdef class Stream(UpstreamSink):
+    def __cinit__(self, Runtime rt, Downstream downstream):
+        self.rt = rt
+        self.downstream = downstream
+        self.block = NULL
+        self.block_len = self.block_size = 0
+        self.is_sent = self.request_done = self.response_started = False
+        self.is_waiting = self.is_replayed = self.is_counted = self.is_finished = False
+        self.status = self.flags = 0
+        self.detail = DETAIL_VIA_UPSTREAM
+        self.sent_us = self.service_us = self.request_bytes = self.response_bytes = 0
+        memset(&self.timer, 0, sizeof(Timer))
+        self.timer.owner = <void*>self
+        rt.stream_count += 1
+        rt.column.downstream_rq_total += 1
+        rt.column.downstream_rq_active += 1
+
+    def __dealloc__(self):
+        self.rt.stream_count -= 1
+        if self.block != NULL:
+            self.rt.give_block(self.block, self.block_size)
+
+    cdef int start(self, RequestHead* h) except -1:
+        cdef Span request_id
+        cdef HeaderTable* t = &h.view.headers
+        cdef uint32_t head_end = 0
+        self.start_us = self.rt.reactor.now_us
+        self.method = h.view.method
+        self.minor = h.minor
+        self.framing = h.framing
+        self.snapshot = self.rt.snapshot
+        request_id.off = request_id.len = 0
+        if self.choose(h) < 0 or self.is_finished:
+            return 0
+        if t.count:
+            head_end = t.fields[t.count - 1].value + t.fields[t.count - 1].value_len
+        else:
+            head_end = h.view.target.off + h.view.target.len
+        self.block_size = encode_bound(head_end, t)
+        self.block = self.rt.take_block(self.block_size)
+        self.block_len = request_encode(self.block, h, self.route.timeout_us, &self.rt.random,
+                                        &request_id)
+        if self.rt.log is not None:
+            self.keep_for_log(h, &request_id)
+        self.pool = pool_of(self.rt, self.endpoint, self.cluster)
+        self.rt.begin_send()
+        self.upstream = self.pool.acquire(self, self.cluster, False)
+        if self.upstream is None:
+            self.is_waiting = True
+        else:
+            self.upstream.start_request(self.method)
+            self.rt.gather_add(self.block, self.block_len)
+        return 0
+
+    # Route, split, endpoint; or a local reply, which finishes the stream.
+    cdef int choose(self, RequestHead* h) except -1:
+        cdef RequestView* v = &h.view
+        cdef VirtualHost host = self.snapshot.host_of(v, self.downstream.binding)
+        cdef PickRequest request
+        cdef int arm
+        if host is not None:
+            self.route = host.match(v)
+        if self.route is None:
+            self.rt.column.no_route += 1
+            return self.refuse(h, 404, FLAG_NR, DETAIL_ROUTE_NOT_FOUND)
+        arm = self.route.take_arm()
+        self.cluster = self.snapshot.cluster_of(self.route, arm)
+        if self.cluster is None:
+            self.rt.column.no_cluster += 1
+            return self.refuse(h, 503, FLAG_NC, DETAIL_CLUSTER_NOT_FOUND)
+        request.random = &self.rt.random
+        request.attempt = 0
+        request.hash = 0
+        request.has_hash = False
+        if self.route.hash_count:
+            request.has_hash = request_hash(self.route, v, self.downstream.source_ip(), &request.hash)
+        self.endpoint = self.cluster.pick(&request)
+        self.cluster.column.rq_total += 1
+        self.cluster.column.rq_active += 1
+        self.is_counted = True
+        if self.endpoint is None:
+            self.cluster.column.cx_none_healthy += 1
+            return self.refuse(h, 503, FLAG_UH, DETAIL_NO_HEALTHY_UPSTREAM)
+        self.endpoint.column.rq_total += 1
+        self.endpoint.column.rq_active += 1
+        return 0
+
+    cdef int refuse(self, RequestHead* h, uint32_t status, uint32_t flag, Detail detail) except -1:
+        cdef Span request_id
+        request_id.off = request_id.len = 0
+        if h.framing == BODY_NONE:
+            self.request_done = True
+        if self.rt.log is not None:
+            self.keep_for_log(h, &request_id)
+        return self.local_reply(status, flag, detail)
+
+    cdef int on_request_body(self, const char* p, size_t n) except -1:
+        cdef char head[18]
+        self.request_bytes += n
+        if self.framing != BODY_CHUNKED:
+            return self.gather_request(p, n)
+        self.gather_request(head, chunk_head(head, n))
+        self.gather_request(p, n)
+        return self.gather_request(b"\r\n", 2)
+
+    cdef int request_end(self) except -1:
+        self.request_done = True
+        if self.is_finished:
+            return 0
+        if self.route.timeout_us:
+            self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.route.timeout_us)
+        if self.framing == BODY_CHUNKED:
+            return self.gather_request(b"0\r\n\r\n", 5)
+        return 0
+
+    # Small pieces are copied by the gather; larger ones stay where they are until request_flush.
+    cdef int gather_request(self, const char* p, size_t n) except -1:
+        if self.is_finished:
+            return 0
+        if self.upstream is None:
+            if self.body is None:
+                self.body = Buffer()
+            return self.body.append(p, n)
+        if not self.rt.gather_add(p, n):
+            self.send_to_upstream()
+            if self.upstream is not None:
+                self.rt.gather_add(p, n)
+        return 0
+
+    cdef int request_flush(self) except -1:
+        if self.upstream is not None and self.rt.gathered:
+            return self.send_to_upstream()
+        return 0
+
+    cdef int send_to_upstream(self) except -1:
+        if not self.is_sent:
+            self.is_sent = True
+            self.sent_us = self.rt.reactor.now_us
+        if self.upstream.send_gathered() == SEND_FAILED:
+            # The endpoint may have answered before it closed: what it sent is read first.
+            self.upstream.is_readable = True
+            self.upstream.peer_closed = True
+            return self.rt.reactor.again(self.upstream)
+        return 0
+
+    cdef bint is_request_paused(self) noexcept:
+        if self.upstream is not None:
+            return self.upstream.has_pending()
+        return self.body is not None and self.body.held() >= BODY_HIGH_WATERMARK
+
+    cdef int on_upstream_ready(self, UpstreamConnection c) except -1:
+        self.is_waiting = False
+        self.upstream = c
+        c.start_request(self.method)
+        self.rt.begin_send()
+        self.rt.gather_add(self.block, self.block_len)
+        if self.body is not None:
+            self.gather_request(self.body.bytes_at(), self.body.held())
+        self.send_to_upstream()
+        self.body = None
+        if not self.is_finished and not self.request_done and not self.is_request_paused():
+            return self.downstream.resume_request()
+        return 0
+
+    cdef int on_upstream_drained(self) except -1:
+        if not self.is_finished and not self.request_done:
+            return self.downstream.resume_request()
+        return 0
+
+    cdef bint is_response_paused(self) noexcept:
+        return self.downstream is not None and self.downstream.has_pending()
+
+    cdef int on_downstream_drained(self) except -1:
+        if self.upstream is not None:
+            return self.upstream.resume()
+        return 0
+
+    cdef int on_informational(self, ResponseHead* h) except -1:
+        return self.downstream.respond_informational(h)
+
+    cdef int on_response_head(self, ResponseHead* h, bint has_body) except -1:
+        self.service_us = self.rt.reactor.now_us - self.sent_us
+        self.status = h.status
+        self.response_started = True
+        return self.downstream.respond_head(h, has_body, self.service_us // 1000)
+
+    cdef int on_response_body(self, const char* p, size_t n) except -1:
+        self.response_bytes += n
+        return self.downstream.respond_body(p, n)
+
+    cdef int on_response_flush(self, bint is_complete, bint reusable) except -1:
+        cdef UpstreamConnection c
+        if self.downstream.respond_flush(is_complete) == SEND_FAILED:
+            return self.downstream.abort()
+        if not is_complete:
+            return 0
+        c = self.upstream
+        self.upstream = None
+        if reusable and self.request_done and not c.has_pending():
+            self.pool.release(c)
+        else:
+            c.close_now()
+        return self.finish(self.request_done)
+
+    cdef int on_upstream_failed(self, Detail detail) except -1:
+        self.is_waiting = False
+        return self.upstream_lost(detail)
+
+    cdef int on_upstream_reset(self, Detail detail) except -1:
+        self.upstream = None
+        return self.upstream_lost(detail)
+
+    cdef int upstream_lost(self, Detail detail) except -1:
+        if self.is_finished:
+            return 0
+        if self.response_started:
+            self.flags |= FLAG_UC
+            self.detail = DETAIL_AFTER_RESPONSE_STARTED
+            return self.finish(False)
+        if detail == DETAIL_CONNECTION_TERMINATION and self.can_replay():
+            self.is_replayed = True
+            self.is_sent = False
+            self.cluster.column.rq_replayed += 1
+            self.is_waiting = True
+            self.pool.acquire(self, self.cluster, True)
+            return 0
+        if detail == DETAIL_UPSTREAM_PROTOCOL_ERROR:
+            return self.local_reply(502, FLAG_UPE, detail)
+        if detail == DETAIL_CONNECTION_TERMINATION:
+            return self.local_reply(503, FLAG_UC, detail)
+        if detail == DETAIL_INTERNAL_ERROR:
+            return self.local_reply(500, FLAG_LR, detail)
+        return self.local_reply(503, FLAG_UF, detail)
+
+    # A kept-alive connection closed under the request before a byte of the response: once, on a fresh one, and
+    # only what may be repeated without harm (RFC 9110 9.2.2).
+    cdef bint can_replay(self) noexcept:
+        return not self.is_replayed and self.framing == BODY_NONE and self.request_done and (
+            self.method in (METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_DELETE,
+                            METHOD_TRACE))
+
+    cdef int on_timer(self, Timer* t) except -1:
+        self.endpoint.column.rq_timeout += 1
+        self.cluster.column.rq_timeout += 1
+        if self.response_started:
+            self.flags |= FLAG_UT
+            self.detail = DETAIL_RESPONSE_TIMEOUT
+            self.drop_upstream()
+            return self.finish(False)
+        return self.local_reply(504, FLAG_UT, DETAIL_RESPONSE_TIMEOUT)
+
+    cdef void on_error(self) noexcept:
+        try:
+            if self.downstream is not None:
+                self.downstream.abort()
+        except Exception as e:
+            self.rt.reactor.loop.call_exception_handler(
+                {"message": "meshproxy: abort after an error failed", "exception": e})
+
+    # The request body broke the codec's rules: nothing of it may reach the upstream as a whole request.
+    cdef int on_bad_request_body(self) except -1:
+        if self.is_finished:
+            return 0
+        if self.response_started:
+            self.flags |= FLAG_DPE
+            self.detail = DETAIL_BODY_CODEC_ERROR
+            self.drop_upstream()
+            return self.finish(False)
+        return self.local_reply(400, FLAG_DPE, DETAIL_BODY_CODEC_ERROR)
+
+    cdef int on_downstream_closed(self) except -1:
+        self.downstream = None
+        if self.is_finished:
+            return 0
+        self.flags |= FLAG_DC
+        self.detail = DETAIL_DOWNSTREAM_DISCONNECT
+        self.drop_upstream()
+        return self.finish(False)
+
+    cdef int local_reply(self, uint32_t status, uint32_t flag, Detail detail) except -1:
+        self.flags |= flag
+        self.detail = detail
+        self.status = status
+        self.response_started = True
+        self.drop_upstream()
+        self.rt.begin_send()
+        if self.downstream.respond_local(status, detail, self.method != METHOD_HEAD) == SEND_FAILED:
+            return self.downstream.abort()
+        return self.finish(self.request_done)
+
+    cdef int drop_upstream(self) except -1:
+        cdef UpstreamConnection c = self.upstream
+        self.upstream = None
+        if c is not None:
+            c.close_now()
+        elif self.is_waiting:
+            self.is_waiting = False
+            self.pool.forget(self)
+        return 0
+
+    cdef int finish(self, bint is_clean) except -1:
+        cdef Downstream downstream = self.downstream
+        cdef uint64_t duration
+        if self.is_finished:
+            return 0
+        self.is_finished = True
+        self.rt.reactor.cancel(&self.timer)
+        duration = self.rt.reactor.now_us - self.start_us
+        if self.is_counted:
+            self.cluster.column.rq_active -= 1
+            self.cluster.column.request_bytes += self.request_bytes
+            self.cluster.column.response_bytes += self.response_bytes
+            count_code(self.cluster.column, self.status, self.flags)
+            count_duration(self.cluster.column, duration)
+            if self.endpoint is not None:
+                self.endpoint.column.rq_active -= 1
+                if self.status >= 500:
+                    self.endpoint.column.rq_error += 1
+                elif self.status:
+                    self.endpoint.column.rq_success += 1
+        self.rt.column.downstream_rq_active -= 1
+        self.rt.column.downstream_rq_xx[self.status // 100 if self.status < 600 else 0] += 1
+        if self.rt.log is not None:
+            self.write_log()
+        self.downstream = None
+        self.body = None
+        if downstream is not None:
+            return downstream.stream_done(is_clean)
+        return 0
+
+    cdef int keep_for_log(self, RequestHead* h, Span* request_id) except -1:
+        cdef RequestView* v = &h.view
+        cdef HeaderTable* t = &v.headers
+        self.text = Buffer()
+        self.keep_span(v.base, v.method_name, &self.logged.method)
+        self.keep_span(v.base, v.target, &self.logged.path)
+        self.keep_span(v.base, v.authority, &self.logged.authority)
+        self.keep_field(v, t.slot[<int>H_X_FORWARDED_FOR], &self.logged.forwarded_for)
+        self.keep_field(v, t.slot[<int>H_USER_AGENT], &self.logged.user_agent)
+        if request_id.off:
+            self.keep_span(self.block, request_id[0], &self.logged.request_id)
+        else:
+            self.keep_field(v, t.slot[<int>H_X_REQUEST_ID], &self.logged.request_id)
+        return 0
+
+    cdef int keep_span(self, const char* base, Span s, Span* kept) except -1:
+        kept.off = <uint32_t>self.text.held()
+        kept.len = s.len
+        if s.len:
+            self.text.append(base + s.off, s.len)
+        return 0
+
+    cdef int keep_field(self, const RequestView* v, int i, Span* kept) except -1:
+        cdef Span s
+        s.off = s.len = 0
+        if i >= 0:
+            s.off = v.headers.fields[i].value
+            s.len = v.headers.fields[i].value_len
+        return self.keep_span(v.base, s, kept)
+
+    cdef void log_span(self, LogText* out, Span s) noexcept:
+        out.p = self.text.bytes_at() + s.off if s.len else NULL
+        out.n = s.len
+
+    cdef int write_log(self) except -1:
+        cdef LogEntry e
+        cdef size_t n = 0
+        if self.text is None:
+            return 0
+        memset(&e, 0, sizeof(e))
+        e.duration_us = self.rt.reactor.now_us - self.start_us
+        e.has_service_ms = self.detail == DETAIL_VIA_UPSTREAM
+        e.service_ms = self.service_us // 1000
+        e.bytes_received = self.request_bytes
+        e.bytes_sent = self.response_bytes
+        e.status = self.status
+        e.flags = self.flags
+        e.detail = self.detail
+        e.minor = self.minor
+        self.log_span(&e.method, self.logged.method)
+        self.log_span(&e.path, self.logged.path)
+        self.log_span(&e.authority, self.logged.authority)
+        self.log_span(&e.forwarded_for, self.logged.forwarded_for)
+        self.log_span(&e.user_agent, self.logged.user_agent)
+        self.log_span(&e.request_id, self.logged.request_id)
+        if self.endpoint is not None:
+            e.upstream_host.p = self.endpoint.log_text
+            e.upstream_host.n = len(self.endpoint.log_text)
+        if self.cluster is not None:
+            e.cluster.p = self.cluster.log_name
+            e.cluster.n = len(self.cluster.log_name)
+        if self.route is not None:
+            e.route.p = self.route.log_name
+            e.route.n = len(self.route.log_name)
+        if self.downstream is not None:
+            e.remote.p = self.downstream.remote_text(&n)
+            e.remote.n = n
+        self.rt.log.record(&e)
+        self.rt.reactor.batch_end_wanted = True
+        return 0

@@ -1,0 +1,36 @@
+# transport.pxd: one socket: receives into the worker's scratch, sends a gather, keeps what the peer does not take yet.
+#
+# Invariants:
+#   (1) edge-triggered: is_readable is true from an input edge until recv drained the socket (a short read, or EAGAIN)
+#   (2) out is None unless bytes wait for an EPOLLOUT edge; new bytes always go behind them
+from .buffer cimport Buffer
+from .reactor cimport Handler
+from .runtime cimport Runtime
+
+cdef enum SendResult:
+    SEND_DONE = 0
+    SEND_PENDING = 1               # the rest waits in out
+    SEND_FAILED = 2                # the socket is broken; errno was EPIPE, ECONNRESET, ...
+
+cdef enum:
+    RECV_EOF = 0
+    RECV_AGAIN = -2
+    RECV_ERROR = -3
+
+cdef class Transport(Handler):
+    cdef Runtime rt
+    cdef Buffer out
+    cdef bint is_readable
+    cdef bint peer_closed          # RDHUP, HUP or ERR was seen
+
+    cdef inline bint has_pending(self) noexcept:
+        return self.out is not None
+
+    # Bytes put into rt.scratch, or RECV_*.
+    cdef ssize_t receive(self) noexcept
+    # Sends what rt gathered.
+    cdef SendResult send_gathered(self) except *
+    # Sends more of out after an EPOLLOUT edge.
+    cdef SendResult flush(self) noexcept
+    cdef int attach(self, int fd) except -1
+    cdef void close_socket(self) noexcept

@@ -1,0 +1,93 @@
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.string cimport memset
+
+from .buffer cimport Buffer
+from .clib.epoll cimport *
+from .clib.socket cimport *
+from .runtime cimport SCRATCH_BYTES
+
+
+cdef class Transport(Handler):
+    cdef int attach(self, int fd) except -1:
+        self.fd = fd
+        return self.rt.reactor.register(self, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
+    cdef void close_socket(self) noexcept:
+        cdef int fd = self.fd
+        if fd < 0:
+            return
+        self.rt.reactor.unregister(self)
+        close(fd)
+        self.out = None
+        self.is_readable = False
+
+    cdef ssize_t receive(self) noexcept:
+        cdef ssize_t n
+        while True:
+            n = recv(self.fd, self.rt.scratch, SCRATCH_BYTES, 0)
+            if n > 0:
+                # epoll(7): for a stream socket a short read means drained; with RDHUP seen, EOF is still to be read.
+                if n < SCRATCH_BYTES and not self.peer_closed:
+                    self.is_readable = False
+                return n
+            if n == 0:
+                self.is_readable = False
+                return RECV_EOF
+            if errno == EINTR:
+                continue
+            self.is_readable = False
+            return RECV_AGAIN if errno == EAGAIN else RECV_ERROR
+
+    cdef SendResult send_gathered(self) except *:
+        cdef Runtime rt = self.rt
+        cdef ssize_t sent
+        cdef size_t left, width
+        cdef int i
+        cdef msghdr msg
+        if rt.gathered == 0:
+            return SEND_PENDING if self.out is not None else SEND_DONE
+        sent = 0
+        if self.out is None:
+            while True:
+                if rt.part_count == 1:
+                    sent = send(self.fd, rt.parts[0].iov_base, rt.parts[0].iov_len, MSG_NOSIGNAL)
+                else:
+                    memset(&msg, 0, sizeof(msg))
+                    msg.msg_iov = rt.parts
+                    msg.msg_iovlen = rt.part_count
+                    sent = sendmsg(self.fd, &msg, MSG_NOSIGNAL)
+                if sent >= 0 or errno != EINTR:
+                    break
+            if sent == <ssize_t>rt.gathered:
+                rt.begin_send()
+                return SEND_DONE
+            if sent < 0:
+                if errno != EAGAIN:
+                    rt.begin_send()
+                    return SEND_FAILED
+                sent = 0
+            self.out = Buffer()
+        left = <size_t>sent
+        for i in range(rt.part_count):
+            width = rt.parts[i].iov_len
+            if left >= width:
+                left -= width
+                continue
+            self.out.append(<char*>rt.parts[i].iov_base + left, width - left)
+            left = 0
+        rt.begin_send()
+        return SEND_PENDING
+
+    cdef SendResult flush(self) noexcept:
+        cdef ssize_t sent
+        if self.out is None:
+            return SEND_DONE
+        while self.out.held():
+            sent = send(self.fd, self.out.bytes_at(), self.out.held(), MSG_NOSIGNAL)
+            if sent < 0:
+                if errno == EINTR:
+                    continue
+                return SEND_PENDING if errno == EAGAIN else SEND_FAILED
+            self.out.consume(<size_t>sent)
+        self.out = None
+        return SEND_DONE

@@ -1,0 +1,97 @@
+# upstream.pxd: one connection to an endpoint, and the pool that keeps an endpoint's connections.
+#
+#   Pool.acquire --idle--> BUSY ------------on_response_* to its sink------------> release --> IDLE
+#        \--none--> CONNECTING --on_event--> (connected) --waiting sink--> BUSY        \--> closed
+#
+# Invariants:
+#   (1) an open connection is owned by the reactor; the pool's idle list borrows it, close() unlinks it
+#   (2) BUSY means sink is set, and no other state has one; a sink has at most one connection
+#   (3) the pool decides and never waits: a sink that gets none is called back once, ready or failed
+from libc.stdint cimport int64_t, uint64_t
+
+from .buffer cimport Buffer
+from .cluster cimport Cluster, Endpoint
+from .http1 cimport ChunkDecoder, ResponseHead
+from .reactor cimport Handler
+from .runtime cimport Runtime
+from .scoreboard cimport ClusterColumn
+from .timer cimport Timer
+from .transport cimport Transport
+from .types cimport Detail, Method
+
+cdef enum UpstreamState:
+    UP_CONNECTING = 0
+    UP_IDLE
+    UP_BUSY
+    UP_CLOSED
+
+cdef enum ResponseStage:
+    RESP_HEAD = 0
+    RESP_LENGTH
+    RESP_CHUNKED
+    RESP_UNTIL_CLOSE
+    RESP_DONE
+
+# Who sent a request and hears what became of it; implemented above (stream).
+cdef class UpstreamSink(Handler):
+    cdef int on_upstream_ready(self, UpstreamConnection c) except -1
+    cdef int on_upstream_failed(self, Detail detail) except -1     # no connection came about
+    cdef int on_informational(self, ResponseHead* h) except -1
+    cdef int on_response_head(self, ResponseHead* h, bint has_body) except -1
+    cdef int on_response_body(self, const char* p, size_t n) except -1
+    # All bytes of one recv were given. is_complete: the response ended; reusable: so may the connection be.
+    cdef int on_response_flush(self, bint is_complete, bint reusable) except -1
+    cdef int on_upstream_reset(self, Detail detail) except -1      # the connection died; it is closed already
+    cdef int on_upstream_drained(self) except -1               # pending request bytes have left
+    cdef bint is_response_paused(self) noexcept
+
+cdef class UpstreamConnection(Transport):
+    cdef Pool pool
+    cdef UpstreamState state
+    cdef UpstreamSink sink
+    cdef Detail connect_failure    # what a connect() that failed at once means
+    cdef Method method             # of the request in flight: decides the response's framing
+    cdef ResponseStage stage
+    cdef bint keep_alive
+    cdef int64_t body_left
+    cdef ChunkDecoder chunks
+    cdef Buffer partial            # a response head not complete yet, or None
+    cdef Timer timer               # connecting: connect timeout; else idle timeout
+    cdef uint64_t idle_since_us
+    cdef uint64_t requests         # taken so far; 1 = the first
+    cdef void* idle_next           # borrowed UpstreamConnection, in the pool's idle list
+    cdef void* idle_prev
+
+    cdef int assign(self, UpstreamSink sink) except -1
+    cdef int start_request(self, Method method) except -1
+    cdef void close_now(self) noexcept
+    cdef int fail(self, Detail detail) except -1
+    cdef int read_loop(self) except -1
+    cdef int resume(self) except -1
+    cdef int process(self, const char* p, size_t n) except -1
+    cdef ssize_t process_head(self, const char* p, size_t n) except -2
+    cdef ssize_t process_body(self, const char* p, size_t n) except -2
+    cdef int on_connected(self) except -1
+
+cdef class Pool:
+    cdef Runtime rt
+    cdef Endpoint endpoint
+    cdef ClusterColumn* column     # borrowed from the scoreboard
+    cdef uint64_t connect_timeout_us
+    cdef uint64_t idle_timeout_us
+    cdef void* idle_first          # borrowed UpstreamConnection: most recently used first
+    cdef readonly int idle_count
+    cdef object waiting            # deque of UpstreamSink
+
+    # A connection assigned to the sink, or None: the sink will be called back.
+    cdef UpstreamConnection acquire(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh)
+    cdef int connect(self) except -1
+    cdef void forget(self, UpstreamSink sink) noexcept
+    cdef int release(self, UpstreamConnection c) except -1
+    cdef void push_idle(self, UpstreamConnection c) noexcept
+    cdef void unlink_idle(self, UpstreamConnection c) noexcept
+    # Closes what is idle; what is busy closes when it is released.
+    cdef void retire(self) noexcept
+
+# The endpoint's pool in this worker, made on first use.
+cdef Pool pool_of(Runtime rt, Endpoint endpoint, Cluster cluster)

@@ -1,0 +1,393 @@
+from collections import deque
+
+from libc.errno cimport ECONNREFUSED, ECONNRESET, EINPROGRESS, errno
+from libc.string cimport memset
+
+cimport cython
+
+from .clib.epoll cimport *
+from .clib.socket cimport *
+from .http1 cimport *
+from .transport cimport *
+from .types cimport *
+
+cdef enum:
+    READS_PER_EVENT = 16           # 1 MiB, then other sockets get their turn
+
+
+cdef class UpstreamSink(Handler):
+    cdef int on_upstream_ready(self, UpstreamConnection c) except -1:
+        return 0
+
+    cdef int on_upstream_failed(self, Detail detail) except -1:
+        return 0
+
+    cdef int on_informational(self, ResponseHead* h) except -1:
+        return 0
+
+    cdef int on_response_head(self, ResponseHead* h, bint has_body) except -1:
+        return 0
+
+    cdef int on_response_body(self, const char* p, size_t n) except -1:
+        return 0
+
+    cdef int on_response_flush(self, bint is_complete, bint reusable) except -1:
+        return 0
+
+    cdef int on_upstream_reset(self, Detail detail) except -1:
+        return 0
+
+    cdef int on_upstream_drained(self) except -1:
+        return 0
+
+    cdef bint is_response_paused(self) noexcept:
+        return False
+
+
+@cython.final
+cdef class UpstreamConnection(Transport):
+    def __cinit__(self, Pool pool):
+        self.rt = pool.rt
+        self.pool = pool
+        self.state = UP_CONNECTING
+        self.stage = RESP_DONE
+        self.connect_failure = DETAIL_LOCAL_CONNECT_FAILURE
+        self.keep_alive = False
+        self.body_left = 0
+        self.requests = 0
+        self.idle_next = self.idle_prev = NULL
+        memset(&self.timer, 0, sizeof(Timer))
+        self.timer.owner = <void*>self
+
+    def __dealloc__(self):
+        if self.timer.next != NULL:
+            self.rt.reactor.cancel(&self.timer)
+
+    cdef int assign(self, UpstreamSink sink) except -1:
+        self.state = UP_BUSY
+        self.sink = sink
+        self.requests += 1
+        return 0
+
+    # The request's head is about to be sent.
+    cdef int start_request(self, Method method) except -1:
+        self.method = method
+        self.stage = RESP_HEAD
+        return 0
+
+    cdef void close_now(self) noexcept:
+        if self.state == UP_CLOSED:
+            return
+        if self.state == UP_IDLE:
+            self.pool.unlink_idle(self)
+        self.state = UP_CLOSED
+        self.sink = None
+        self.partial = None
+        self.rt.reactor.cancel(&self.timer)
+        self.rt.upstream_count -= 1
+        self.pool.column.cx_active -= 1
+        self.pool.endpoint.column.cx_active -= 1
+        self.close_socket()
+
+    # Closes and tells whoever waits for it.
+    cdef int fail(self, Detail detail) except -1:
+        cdef UpstreamSink sink = self.sink
+        cdef bint was_connecting = self.state == UP_CONNECTING
+        self.close_now()
+        if was_connecting:
+            self.pool.column.cx_connect_fail += 1
+            self.pool.endpoint.column.cx_connect_fail += 1
+            if self.pool.waiting:
+                sink = self.pool.waiting.popleft()
+                sink.on_upstream_failed(detail)
+        elif sink is not None:
+            sink.on_upstream_reset(detail)
+        return 0
+
+    cdef void on_error(self) noexcept:
+        cdef UpstreamSink sink = self.sink
+        self.close_now()
+        if sink is not None:
+            try:
+                sink.on_upstream_reset(DETAIL_INTERNAL_ERROR)
+            except Exception as e:
+                self.rt.reactor.loop.call_exception_handler(
+                    {"message": "meshproxy: reset after an error failed", "exception": e})
+
+    cdef int on_event(self, uint32_t events) except -1:
+        cdef int error = 0
+        cdef socklen_t width = sizeof(error)
+        cdef SendResult sent
+        if self.state == UP_CONNECTING:
+            if not events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
+                return 0
+            getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &error, &width)
+            if error:
+                return self.fail(DETAIL_CONNECT_FAILURE)
+            self.on_connected()
+        elif events & EPOLLOUT and self.out is not None:
+            sent = self.flush()
+            if sent == SEND_DONE and self.sink is not None:
+                self.sink.on_upstream_drained()
+        if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) and self.fd >= 0:
+            self.is_readable = True
+            if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+                self.peer_closed = True
+            return self.read_loop()
+        return 0
+
+    cdef int on_again(self) except -1:
+        if self.fd < 0 and self.state == UP_CONNECTING:
+            return self.fail(self.connect_failure)
+        if self.fd >= 0 and self.is_readable:
+            return self.read_loop()
+        return 0
+
+    cdef int on_timer(self, Timer* t) except -1:
+        cdef uint64_t now = self.rt.reactor.now_us
+        if self.state == UP_CONNECTING:
+            return self.fail(DETAIL_CONNECT_TIMEOUT)
+        if self.state == UP_IDLE and now - self.idle_since_us >= self.pool.idle_timeout_us:
+            self.close_now()
+        elif self.state != UP_CLOSED and self.pool.idle_timeout_us:
+            self.rt.reactor.arm(t, (self.idle_since_us if self.state == UP_IDLE else now)
+                                + self.pool.idle_timeout_us)
+        return 0
+
+    cdef int on_connected(self) except -1:
+        self.rt.reactor.cancel(&self.timer)
+        self.idle_since_us = self.rt.reactor.now_us
+        if self.pool.idle_timeout_us:
+            self.rt.reactor.arm(&self.timer, self.idle_since_us + self.pool.idle_timeout_us)
+        return self.pool.release(self)
+
+    # Reading was paused by the sink; goes on in the reactor's again list, when scratch is free.
+    cdef int resume(self) except -1:
+        if self.fd >= 0 and self.is_readable:
+            return self.rt.reactor.again(self)
+        return 0
+
+    cdef int read_loop(self) except -1:
+        cdef ssize_t n
+        cdef int reads = 0
+        while self.fd >= 0 and self.is_readable:
+            if self.state == UP_BUSY and self.sink.is_response_paused():
+                return 0
+            if reads == READS_PER_EVENT:
+                return self.rt.reactor.again(self)
+            reads += 1
+            n = self.receive()
+            if n == RECV_AGAIN:
+                return 0
+            if n > 0 and self.state == UP_BUSY and self.stage != RESP_DONE:
+                self.process(self.rt.scratch, <size_t>n)
+                continue
+            if n == RECV_EOF and self.state == UP_BUSY and self.stage == RESP_UNTIL_CLOSE:
+                self.stage = RESP_DONE
+                self.rt.begin_send()
+                return self.sink.on_response_flush(True, False)
+            if n > 0 and self.state == UP_BUSY:
+                return self.fail(DETAIL_UPSTREAM_PROTOCOL_ERROR)
+            # Idle: the endpoint closed the connection, or spoke without being asked.
+            return self.fail(DETAIL_CONNECTION_TERMINATION)
+        return 0
+
+    cdef int process(self, const char* p, size_t n) except -1:
+        cdef ssize_t used
+        cdef Buffer held
+        cdef UpstreamSink sink = self.sink
+        self.rt.begin_send()
+        if self.stage == RESP_HEAD:
+            held = self.partial
+            if held is not None:
+                held.append(p, n)
+                p = held.bytes_at()
+                n = held.held()
+                self.partial = None
+            used = self.process_head(p, n)
+            if used < 0:
+                return self.fail(DETAIL_UPSTREAM_PROTOCOL_ERROR)
+            p += used
+            n -= <size_t>used
+            if self.state != UP_BUSY:
+                return 0
+            if self.stage == RESP_HEAD:
+                if n:
+                    if held is None:
+                        held = Buffer()
+                        held.append(p, n)
+                    else:
+                        held.consume(<size_t>used)
+                    self.partial = held
+                return 0
+        if n and self.stage != RESP_DONE:
+            used = self.process_body(p, n)
+            if used < 0:
+                return self.fail(DETAIL_UPSTREAM_PROTOCOL_ERROR)
+            n -= <size_t>used
+        if self.state != UP_BUSY or self.sink is not sink:
+            return 0
+        # Bytes behind the response: nobody asked for them, and they must not answer the next request.
+        if self.stage == RESP_DONE:
+            return sink.on_response_flush(True, self.keep_alive and n == 0)
+        return sink.on_response_flush(False, False)
+
+    # Bytes of the heads found (1xx ones and the final one), or -1 for a protocol error.
+    cdef ssize_t process_head(self, const char* p, size_t n) except -2:
+        cdef ResponseHead* h = &self.rt.response
+        cdef size_t at = 0
+        cdef int used
+        while True:
+            used = response_parse(h, p + at, <uint32_t>(n - at), self.rt.head_bytes, self.method)
+            if used == NEED_MORE:
+                return <ssize_t>at
+            if used < 0 or h.status == 101:
+                return -1
+            at += <size_t>used
+            if h.status >= 200:
+                break
+            self.sink.on_informational(h)
+            if self.state != UP_BUSY:
+                return <ssize_t>at
+        self.keep_alive = h.keep_alive
+        self.body_left = h.content_length
+        if h.framing == BODY_LENGTH:
+            self.stage = RESP_LENGTH
+        elif h.framing == BODY_CHUNKED:
+            self.stage = RESP_CHUNKED
+            chunk_reset(&self.chunks)
+        elif h.framing == BODY_UNTIL_CLOSE:
+            self.stage = RESP_UNTIL_CLOSE
+        else:
+            self.stage = RESP_DONE
+        self.sink.on_response_head(h, h.framing != BODY_NONE)
+        return <ssize_t>at
+
+    # Bytes of the body used, or -1 for a protocol error.
+    cdef ssize_t process_body(self, const char* p, size_t n) except -2:
+        cdef size_t at = 0
+        cdef Span data
+        cdef ChunkEvent event
+        if self.stage == RESP_LENGTH:
+            if <int64_t>n > self.body_left:
+                n = <size_t>self.body_left
+            self.body_left -= <int64_t>n
+            if self.body_left == 0:
+                self.stage = RESP_DONE
+            self.sink.on_response_body(p, n)
+            return <ssize_t>n
+        if self.stage == RESP_UNTIL_CLOSE:
+            self.sink.on_response_body(p, n)
+            return <ssize_t>n
+        while self.state == UP_BUSY:
+            event = chunk_next(&self.chunks, p, n, &at, &data)
+            if event == CHUNK_EV_DATA:
+                self.sink.on_response_body(p + data.off, data.len)
+            elif event == CHUNK_EV_END:
+                self.stage = RESP_DONE
+                break
+            elif event == CHUNK_EV_MORE:
+                break
+            else:
+                return -1
+        return <ssize_t>at
+
+
+@cython.final
+cdef class Pool:
+    def __cinit__(self, Runtime rt, Endpoint endpoint, Cluster cluster):
+        self.rt = rt
+        self.endpoint = endpoint
+        self.column = cluster.column
+        self.idle_first = NULL
+        self.idle_count = 0
+        self.waiting = deque()
+
+    cdef UpstreamConnection acquire(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh):
+        cdef UpstreamConnection c
+        if self.idle_first != NULL and not must_be_fresh:
+            c = <UpstreamConnection>self.idle_first
+            self.unlink_idle(c)
+            c.assign(sink)
+            return c
+        self.connect_timeout_us = cluster.connect_timeout_us
+        self.idle_timeout_us = cluster.idle_timeout_us
+        self.waiting.append(sink)
+        self.connect()
+        return None
+
+    cdef int connect(self) except -1:
+        cdef UpstreamConnection c = UpstreamConnection(self)
+        cdef int one = 1
+        cdef int fd = socket(self.endpoint.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+        self.rt.upstream_count += 1
+        self.column.cx_active += 1
+        self.column.cx_total += 1
+        self.endpoint.column.cx_active += 1
+        self.endpoint.column.cx_total += 1
+        if fd < 0:
+            return self.rt.reactor.again(c)        # on_again: local connect failure
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+        if connect(fd, <const sockaddr*>&self.endpoint.address, self.endpoint.address_len) < 0 and (
+                errno != EINPROGRESS):
+            if errno == ECONNREFUSED or errno == ECONNRESET:
+                c.connect_failure = DETAIL_CONNECT_FAILURE
+            close(fd)
+            return self.rt.reactor.again(c)
+        c.attach(fd)
+        if self.connect_timeout_us:
+            self.rt.reactor.arm(&c.timer, self.rt.reactor.now_us + self.connect_timeout_us)
+        return 0
+
+    cdef void forget(self, UpstreamSink sink) noexcept:
+        try:
+            self.waiting.remove(sink)
+        except ValueError:
+            pass
+
+    cdef int release(self, UpstreamConnection c) except -1:
+        cdef UpstreamSink sink
+        c.sink = None
+        c.stage = RESP_DONE
+        if self.waiting:
+            sink = self.waiting.popleft()
+            c.assign(sink)
+            return sink.on_upstream_ready(c)
+        if self.endpoint.is_retired or self.rt.is_draining or c.peer_closed:
+            c.close_now()
+            return 0
+        c.state = UP_IDLE
+        c.idle_since_us = self.rt.reactor.now_us
+        self.push_idle(c)
+        return 0
+
+    cdef void push_idle(self, UpstreamConnection c) noexcept:
+        c.idle_prev = NULL
+        c.idle_next = self.idle_first
+        if self.idle_first != NULL:
+            (<UpstreamConnection>self.idle_first).idle_prev = <void*>c
+        self.idle_first = <void*>c
+        self.idle_count += 1
+
+    cdef void unlink_idle(self, UpstreamConnection c) noexcept:
+        if c.idle_prev != NULL:
+            (<UpstreamConnection>c.idle_prev).idle_next = c.idle_next
+        else:
+            self.idle_first = c.idle_next
+        if c.idle_next != NULL:
+            (<UpstreamConnection>c.idle_next).idle_prev = c.idle_prev
+        c.idle_next = c.idle_prev = NULL
+        self.idle_count -= 1
+
+    cdef void retire(self) noexcept:
+        cdef UpstreamConnection c
+        self.endpoint.is_retired = True
+        while self.idle_first != NULL:
+            c = <UpstreamConnection>self.idle_first
+            c.close_now()
+
+
+cdef Pool pool_of(Runtime rt, Endpoint endpoint, Cluster cluster):
+    if endpoint.pool is None:
+        endpoint.pool = Pool(rt, endpoint, cluster)
+    return <Pool>endpoint.pool
