@@ -113,7 +113,7 @@ class _Builder:
         raise _Stop
 
     def on_scalar(self, event: Any) -> None:
-        plain = event.implicit[0] and event.style is None
+        plain = event.implicit[0] and not event.style
         tag = event.tag
         if tag not in (None, "!") and not tag.startswith(_TAG):
             self.stop("MP003", event.start_mark, f"expected no tag, found {quote(tag)}")

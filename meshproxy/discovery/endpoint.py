@@ -1,0 +1,34 @@
+"""One address that can serve a port of a service."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`healthy` is readiness as discovery sees it; unhealthy endpoints are known but not used."""
+
+    address: str  # IPv4 or IPv6 literal, no brackets
+    port: int
+    healthy: bool
+    weight: int  # >= 1
+    name: str  # "namespace/pod", "" when unknown
+    labels: Mapping[str, str]
+
+    @property
+    def sort_key(self) -> tuple[str, str, int]:
+        """Name first, so that a pod keeps its turn when its address changes."""
+        return self.name, self.address, self.port
+
+
+@functools.lru_cache(maxsize=65536)
+def canonical_address(text: str) -> str | None:
+    """Give an IP literal in its shortest form, None when it is not one."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None

@@ -1,0 +1,108 @@
+"""Endpoints of a service from its Pods and WorkloadEntries, by the rules of Kubernetes' own
+EndpointSlice controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meshproxy.config.pod import Pod
+from meshproxy.config.problem import Finding
+from meshproxy.config.resource import Resource
+from meshproxy.config.service import Service, ServicePort
+from meshproxy.config.workload_entry import WorkloadEntry
+
+from .endpoint import Endpoint, canonical_address
+
+FINISHED_PHASES = frozenset({"Failed", "Succeeded"})
+
+
+def labels_of(resource: Resource) -> dict[str, str]:
+    """Give the labels that selectors and subsets see."""
+    model = resource.model
+    if isinstance(model, WorkloadEntry):
+        return {**model.metadata.labels, **model.spec.labels}
+    return model.metadata.labels
+
+
+def pod_is_ready(pod: Pod) -> bool:
+    """The Ready condition; a Pod written by hand, without any conditions, counts as ready."""
+    conditions = pod.status.conditions
+    if conditions is None:
+        return True
+    return any(item.type == "Ready" and item.status == "True" for item in conditions)
+
+
+def pod_findings(resource: Resource) -> Iterator[Finding]:
+    """Say what is assumed about a Pod or WorkloadEntry, and why it may have no endpoint."""
+    model = resource.model
+    if isinstance(model, WorkloadEntry):
+        if canonical_address(model.spec.address) is None:
+            yield Finding(
+                "MP406",
+                ("spec", "address"),
+                f'expected an IP address, found "{model.spec.address[:60]}": not used',
+            )
+    elif isinstance(model, Pod) and model.status.pod_ip:
+        if canonical_address(model.status.pod_ip) is None:
+            yield Finding(
+                "MP406",
+                ("status", "podIP"),
+                f'expected an IP address, found "{model.status.pod_ip[:60]}": not used',
+            )
+        elif model.status.conditions is None and model.status.phase not in FINISHED_PHASES:
+            yield Finding("MP405", ("status",), "no conditions: taken as ready")
+
+
+def workload_endpoint(service: Service, port: ServicePort, resource: Resource) -> Endpoint | None:
+    """Give the endpoint of one selected workload for one port, None when it has none."""
+    model = resource.model
+    if isinstance(model, WorkloadEntry):
+        return _entry_endpoint(port, model, resource)
+    if isinstance(model, Pod):
+        return _pod_endpoint(service, port, model, resource)
+    return None
+
+
+def _pod_endpoint(
+    service: Service, port: ServicePort, pod: Pod, resource: Resource
+) -> Endpoint | None:
+    address = canonical_address(pod.status.pod_ip) if pod.status.pod_ip else None
+    if address is None or pod.status.phase in FINISHED_PHASES:
+        return None
+    terminating = pod.metadata.deletion_timestamp is not None
+    healthy = pod_is_ready(pod) and not terminating
+    if service.spec.publish_not_ready_addresses:
+        healthy = True
+    elif terminating:
+        return None  # Istio drops an endpoint that is not ready and terminating
+    number = _pod_port(port, pod)
+    if number is None:
+        return None
+    return Endpoint(address, number, healthy, 1, resource.key.qualified_name, labels_of(resource))
+
+
+def _pod_port(port: ServicePort, pod: Pod) -> int | None:
+    target = port.target_port
+    if target is None:
+        return port.port
+    if isinstance(target, int):
+        return target
+    restartable = (item for item in pod.spec.init_containers if item.restart_policy == "Always")
+    for container in (*pod.spec.containers, *restartable):
+        for candidate in container.ports:
+            if candidate.name == target and candidate.protocol == port.protocol:
+                return candidate.container_port
+    return None
+
+
+def _entry_endpoint(
+    port: ServicePort, entry: WorkloadEntry, resource: Resource
+) -> Endpoint | None:
+    address = canonical_address(entry.spec.address)
+    if address is None:
+        return None
+    target = port.target_port if isinstance(port.target_port, int) else port.port
+    number = entry.spec.ports.get(port.name, target)
+    weight = entry.spec.weight or 1
+    name = resource.key.qualified_name
+    return Endpoint(address, number, True, weight, name, labels_of(resource))

@@ -1,0 +1,151 @@
+"""The whole way from paths to snapshots: load, merge, compile, diff, and every verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from meshproxy.config.load import Loader
+from meshproxy.config.problem import Finding, Problem
+from meshproxy.config.resource import Key
+from meshproxy.config.store import ConfigSet, merge
+
+from . import delta
+from .compile import Capacities, Compiler
+from .listener import COMMAND_LINE, Binding
+from .model import SnapshotData
+from .origin import OriginIndex
+from .references import ReferenceCheck
+from .registry import Scope, Stale
+from .ring import BuildRing, compiled_build_ring
+
+
+class Builder:
+    """Turns manifests into snapshots, again and again. Not for use from several threads.
+
+    `load` once, then `reload` after every change; `snapshot` is always whole and never changes
+    once given out. A snapshot exists (empty) before `load`.
+    """
+
+    def __init__(
+        self,
+        namespace: str = "default",
+        listeners: Sequence[Binding] = (),
+        scope: Scope | None = None,
+        capacities: Capacities | None = None,
+        build_ring: BuildRing | None = None,
+    ) -> None:
+        self._scope = scope or Scope(namespace)
+        self._compiler = Compiler(
+            self._scope, listeners, capacities or Capacities(), build_ring or _late_build_ring
+        )
+        self._check = ReferenceCheck(self._compiler.registry, self._compiler.resolver)
+        self._loader = Loader((), self._scope.namespace)
+        self._config = ConfigSet()
+        self._load_problems: tuple[Problem, ...] = ()
+        self._findings: dict[Key, list[Finding]] = {}
+        self._compiler.apply(self._config, self._config, ())
+        self._snapshot = self._compiler.snapshot(0)
+
+    @property
+    def snapshot(self) -> SnapshotData:
+        return self._snapshot
+
+    @property
+    def generation(self) -> int:
+        """Grows by one with every snapshot that differs from the one before."""
+        return self._snapshot["generation"]
+
+    @property
+    def config(self) -> ConfigSet:
+        """The objects in force."""
+        return self._config
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return self._loader.paths
+
+    @property
+    def service_count(self) -> int:
+        return len(self._compiler.registry.services)
+
+    @property
+    def rejected_count(self) -> int:
+        """Objects whose latest version is not in force."""
+        return len(self._config.rejected | self._config.stale)
+
+    @property
+    def origins(self) -> OriginIndex:
+        """Where routes and clusters of the current snapshot were written."""
+        return OriginIndex(self._config, self._compiler.registry)
+
+    def load(self, paths: Sequence[str]) -> list[Problem]:
+        """Read all paths and compile; gives every problem. Never raises for what files hold."""
+        self._loader = Loader(paths, self._scope.namespace)
+        self._update(())
+        return self.problems()
+
+    def reload(
+        self, changed: Collection[str] = ()
+    ) -> tuple[SnapshotData | None, list[Problem]]:
+        """Read what changed on disk; gives the update (None: nothing changed for traffic) and
+        every problem there is now. `changed` names files to read even if they look unchanged."""
+        update = self._update(changed)
+        return update, self.problems()
+
+    def problems(self) -> list[Problem]:
+        """Give every problem of the files and between the objects, sorted by place."""
+        found = list(self._load_problems)
+        for key, findings in self._findings.items():
+            resource = self._config.resources[key]
+            found.extend(resource.problem(finding) for finding in findings)
+        for host, finding in self._compiler.shortages.items():
+            service = self._compiler.registry.services.get(host)
+            if service is not None:
+                found.append(self._config.resources[service.key].problem(finding))
+        shortage = self._compiler.routes.shortage
+        if shortage is not None:
+            text = f"some rules share a split cursor: {shortage}"
+            found.append(Problem(COMMAND_LINE, 0, 0, "", "", "warning", "MP404", text))
+        found.extend(self._compiler.listeners.problems())
+        return sorted(found, key=lambda problem: problem.sort_key)
+
+    def _update(self, changed: Collection[str]) -> SnapshotData | None:
+        merged = merge(self._config, self._loader.load(changed))
+        previous, self._config = self._config, merged.config
+        self._load_problems = merged.problems
+        if not merged.changed:
+            return None
+        stale = self._compiler.apply(previous, self._config, merged.changed)
+        self._judge(merged.changed | self._touched(stale))
+        compiled = self._compiler.snapshot(self.generation + 1)
+        update = delta.diff(self._snapshot, compiled)
+        if update is not None:
+            self._snapshot = compiled
+        return update
+
+    def _touched(self, stale: Stale) -> set[Key]:
+        """Give the objects whose references lead to a host that was compiled anew."""
+        registry = self._compiler.registry
+        keys: set[Key] = set()
+        for host in stale.clusters | stale.targets | stale.hosts:
+            service = registry.services.get(host)
+            if service is not None:
+                keys.add(service.key)
+                keys.update(registry.policies.lookup(host, service.key.namespace).keys)
+            keys.update(owner.key for owner in registry.routes.owners(host))
+        return keys
+
+    def _judge(self, keys: Collection[Key]) -> None:
+        for key in keys:
+            resource = self._config.resources.get(key)
+            findings = list(self._check.findings(resource)) if resource is not None else []
+            if findings:
+                self._findings[key] = findings
+            else:
+                self._findings.pop(key, None)
+
+
+def _late_build_ring(
+    keys: list[bytes], weights: list[int], minimum: int, maximum: int
+) -> tuple[bytes, bytes]:
+    return compiled_build_ring()(keys, weights, minimum, maximum)

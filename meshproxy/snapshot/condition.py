@@ -1,0 +1,51 @@
+"""HTTPMatchRequest to conditions: all of a match must hold."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from meshproxy.config.virtual_service import HttpMatch, StringMatch
+
+from .model import ConditionData
+
+_Subject = Literal["uri", "method", "authority", "scheme", "header", "query"]
+
+
+def conditions_of(match: HttpMatch) -> list[ConditionData]:
+    """Give the conditions that need the request; those on the caller and the port are decided
+    when routes are compiled."""
+    found: list[ConditionData] = []
+    if match.uri is not None and not _matches_any(match.uri):
+        fold = match.ignore_uri_case and match.uri.regex is None
+        found.append(_condition("uri", "", match.uri, fold, False))
+    subjects: tuple[tuple[_Subject, StringMatch | None], ...] = (
+        ("scheme", match.scheme),
+        ("method", match.method),
+        ("authority", match.authority),
+    )
+    for subject, wanted in subjects:
+        if wanted is not None:
+            found.append(_condition(subject, "", wanted, False, False))
+    for name, wanted in sorted(match.headers.items()):
+        found.append(_condition("header", name.lower(), wanted, False, False))
+    for name, wanted in sorted(match.without_headers.items()):
+        found.append(_condition("header", name.lower(), wanted, False, True))
+    for name, wanted in sorted(match.query_params.items()):
+        found.append(_condition("query", name, wanted, False, False))
+    return found
+
+
+def _matches_any(wanted: StringMatch) -> bool:
+    return wanted.prefix == "" or wanted.regex == ".*"
+
+
+def _condition(
+    subject: _Subject, name: str, wanted: StringMatch, fold: bool, inverted: bool
+) -> ConditionData:
+    if wanted.exact is not None:
+        return (subject, name, "exact", wanted.exact, fold, inverted)
+    if wanted.prefix is not None:
+        return (subject, name, "prefix", wanted.prefix, fold, inverted)
+    if wanted.regex is not None:
+        return (subject, name, "regex", wanted.regex, False, inverted)
+    return (subject, name, "present", "", False, inverted)

@@ -1,0 +1,86 @@
+"""What a route's destination stands for: a cluster, and what to hash for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from meshproxy.config.host import resolve
+from meshproxy.config.resource import Resource
+from meshproxy.config.service import Service
+from meshproxy.config.virtual_service import Destination
+
+from .cluster import cluster_name
+from .model import HashPolicyData
+from .policy import DestinationPolicy, PolicyIndex, hash_policies
+from .slots import Slots
+
+NO_CLUSTER = -1
+
+
+class Target(NamedTuple):
+    """A resolved destination; `cluster` is NO_CLUSTER when it does not exist."""
+
+    host: str
+    port: int
+    cluster: int
+    name: str
+    hash_policies: list[HashPolicyData]
+
+
+class DestinationResolver:
+    """Resolves destinations against the services and rules of the moment (all borrowed)."""
+
+    def __init__(
+        self,
+        services: Mapping[str, Resource],
+        policies: PolicyIndex,
+        clusters: Slots,
+        cluster_domain: str,
+    ) -> None:
+        self._services = services
+        self._policies = policies
+        self._clusters = clusters
+        self._cluster_domain = cluster_domain
+
+    def host_of(self, destination: Destination, namespace: str) -> str:
+        return resolve(destination.host, namespace, self._cluster_domain)
+
+    def service(self, host: str) -> Service | None:
+        """Give the service of a full host."""
+        resource = self._services.get(host)
+        if resource is None:
+            return None
+        assert isinstance(resource.model, Service)
+        return resource.model
+
+    def policy(self, host: str) -> DestinationPolicy:
+        """Give the destination policy of a full host."""
+        resource = self._services.get(host)
+        namespace = resource.key.namespace if resource is not None else ""
+        return self._policies.lookup(host, namespace)
+
+    def target(self, destination: Destination, namespace: str, listener_port: int) -> Target:
+        """Resolve a destination written in an object of `namespace`."""
+        host = self.host_of(destination, namespace)
+        port = self._port(destination, host, listener_port)
+        name = cluster_name(host, port, destination.subset)
+        cluster = self._clusters.get(name)
+        given = destination.port.number if destination.port is not None else None
+        hashed = hash_policies(self.policy(host).resolve(given, destination.subset))
+        return Target(host, port, NO_CLUSTER if cluster is None else cluster, name, hashed)
+
+    def default(self, host: str, port: int) -> Target:
+        """Resolve a service port that no VirtualService routes."""
+        name = cluster_name(host, port)
+        cluster = self._clusters.get(name)
+        hashed = hash_policies(self.policy(host).resolve(port))
+        return Target(host, port, NO_CLUSTER if cluster is None else cluster, name, hashed)
+
+    def _port(self, destination: Destination, host: str, listener_port: int) -> int:
+        if destination.port is not None:
+            return destination.port.number
+        service = self.service(host)
+        if service is not None and len(service.spec.ports) == 1:
+            return service.spec.ports[0].port
+        return listener_port

@@ -1,0 +1,116 @@
+"""Listeners: by Host header, or bound to one service port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from meshproxy.config.codes import CODES
+from meshproxy.config.host import resolve
+from meshproxy.config.problem import Problem, hint
+from meshproxy.config.service import Service, ServicePort
+
+from .cluster import cluster_name
+from .domain import HTTP_PORT
+from .model import ListenerData
+from .protocol import port_protocol
+from .registry import Registry
+
+COMMAND_LINE = "<command line>"
+_NONE = -1
+
+
+class Binding(Protocol):
+    """One `--listen`. Its id is its index."""
+
+    @property
+    def service(self) -> str: ...  # "redis.cache", "" = by Host
+
+    @property
+    def service_port(self) -> int: ...  # 0 = port 80, else the only port
+
+    @property
+    def force_tcp(self) -> bool: ...
+
+
+class ListenerCompiler:
+    """Resolves bindings; `cluster` and `virtual_host` look ids up by name."""
+
+    def __init__(
+        self,
+        bindings: Sequence[Binding],
+        registry: Registry,
+        cluster: Callable[[str], int | None],
+        virtual_host: Callable[[str], int | None],
+    ) -> None:
+        self._bindings = tuple(bindings)
+        self._registry = registry
+        self._cluster = cluster
+        self._virtual_host = virtual_host
+
+    def compile(self) -> list[ListenerData]:
+        return [self._listener(index, item) for index, item in enumerate(self._bindings)]
+
+    def problems(self) -> Iterator[Problem]:
+        """Say which bindings name no service port."""
+        for binding in self._bindings:
+            if not binding.service:
+                continue
+            service = self._service(binding)
+            if service is None:
+                near = hint(self._host(binding).split(".")[0], self._short_names())
+                yield _problem(binding, "MP201", f'no Service "{self._host(binding)}"{near}')
+            elif _port_of(service, binding.service_port) is None:
+                known = ", ".join(str(port.port) for port in service.spec.ports) or "none"
+                found = binding.service_port or "none"
+                yield _problem(binding, "MP204", f"expected a port of {known}, found {found}")
+
+    def _listener(self, index: int, binding: Binding) -> ListenerData:
+        if not binding.service:
+            return {"id": index, "protocol": "http", "virtual_host": _NONE, "cluster": _NONE}
+        service = self._service(binding)
+        port = _port_of(service, binding.service_port) if service is not None else None
+        host = self._host(binding)
+        if port is not None and port_protocol(port) == "http" and not binding.force_tcp:
+            found = self._virtual_host(f"{host}:{port.port}")
+            if found is not None:
+                return {"id": index, "protocol": "http", "virtual_host": found, "cluster": _NONE}
+        cluster = self._cluster(cluster_name(host, port.port)) if port is not None else None
+        return {
+            "id": index,
+            "protocol": "tcp",
+            "virtual_host": _NONE,
+            "cluster": _NONE if cluster is None else cluster,
+        }
+
+    def _host(self, binding: Binding) -> str:
+        """`redis`, `redis.cache` and `redis.cache.svc` stand for services, as in DNS."""
+        scope = self._registry.scope
+        name = binding.service.lower().removesuffix(".")
+        candidates = (
+            resolve(name, scope.namespace, scope.cluster_domain),
+            f"{name}.svc.{scope.cluster_domain}",
+            f"{name}.{scope.cluster_domain}",
+        )
+        return next((host for host in candidates if host in self._registry.services), candidates[0])
+
+    def _service(self, binding: Binding) -> Service | None:
+        resource = self._registry.services.get(self._host(binding))
+        model = resource.model if resource is not None else None
+        return model if isinstance(model, Service) else None
+
+    def _short_names(self) -> list[str]:
+        return [resource.key.name for resource in self._registry.services.values()]
+
+
+def _port_of(service: Service, number: int) -> ServicePort | None:
+    ports = [port for port in service.spec.ports if port_protocol(port) is not None]
+    if not number and len(ports) == 1:
+        return ports[0]
+    wanted = number or HTTP_PORT
+    return next((port for port in ports if port.port == wanted), None)
+
+
+def _problem(binding: Binding, code: str, message: str) -> Problem:
+    name = f"--listen {binding}"
+    return Problem(COMMAND_LINE, 0, 0, name, "", CODES[code].severity, code, message)

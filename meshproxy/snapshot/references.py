@@ -1,0 +1,145 @@
+"""Rules between objects: hosts, subsets, ports and labels that must exist for traffic to flow.
+
+Uses the registry that compiling uses, so a reference that passes here has a cluster there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from meshproxy.config.destination_rule import DestinationRule, Subset
+from meshproxy.config.host import covers, is_wildcard, resolve
+from meshproxy.config.places import Path
+from meshproxy.config.problem import Finding, hint, quote
+from meshproxy.config.resource import Resource
+from meshproxy.config.service import Service
+from meshproxy.config.virtual_service import Destination, VirtualService
+from meshproxy.discovery.pods import pod_findings
+
+from .destination import DestinationResolver
+from .protocol import port_protocol
+from .registry import Registry
+from .route_index import MESH
+
+
+class ReferenceCheck:
+    """Judges one object at a time against the whole."""
+
+    def __init__(self, registry: Registry, resolver: DestinationResolver) -> None:
+        self._registry = registry
+        self._resolver = resolver
+
+    def findings(self, resource: Resource) -> Iterator[Finding]:
+        """Give what is wrong between this object and the others."""
+        model = resource.model
+        if isinstance(model, VirtualService):
+            if self._registry.routes.is_visible(resource):
+                yield from self._virtual_service(resource, model)
+        elif isinstance(model, DestinationRule):
+            yield from self._destination_rule(resource, model)
+        elif isinstance(model, Service):
+            if model.spec.type != "ExternalName":
+                yield from self._registry.endpoints.findings(resource)
+        else:
+            yield from pod_findings(resource)
+
+    def _virtual_service(self, resource: Resource, model: VirtualService) -> Iterator[Finding]:
+        scope = self._registry.scope
+        for index, host in enumerate(model.spec.hosts):
+            full = resolve(host, resource.key.namespace, scope.cluster_domain)
+            path: Path = ("spec", "hosts", index)
+            owner = self._registry.routes.owner(full)
+            if owner is not None and owner.key != resource.key:
+                yield Finding("MP304", path, f"{quote(host)} is routed by {owner.key} already")
+            elif full.endswith(f".svc.{scope.cluster_domain}") and not self._is_known(full):
+                yield Finding("MP206", path, f"no Service {quote(host)}{self._near(full)}")
+        for index, rule in enumerate(model.spec.http):
+            for at, entry in enumerate(rule.route):
+                where = ("spec", "http", index, "route", at, "destination")
+                yield from self._destination(entry.destination, resource.key.namespace, where)
+            for at, match in enumerate(rule.match):
+                path = ("spec", "http", index, "match", at)
+                if match.gateways:
+                    if MESH not in match.gateways:
+                        yield Finding("MP310", (*path, "gateways"), "only for other gateways")
+                elif match.source_namespace not in ("", scope.namespace):
+                    message = f"the proxy is in namespace {quote(scope.namespace)}"
+                    yield Finding("MP310", (*path, "sourceNamespace"), message)
+                elif not match.source_labels.items() <= scope.labels.items():
+                    message = "the proxy does not have these labels"
+                    yield Finding("MP310", (*path, "sourceLabels"), message)
+
+    def _destination(
+        self, destination: Destination, namespace: str, path: Path
+    ) -> Iterator[Finding]:
+        host = self._resolver.host_of(destination, namespace)
+        service = self._resolver.service(host)
+        if service is None:
+            message = f"expected the host of a Service, found {quote(destination.host)}"
+            yield Finding("MP201", (*path, "host"), message + self._near(host))
+            return
+        ports = [port.port for port in service.spec.ports if port_protocol(port) is not None]
+        if destination.port is not None and destination.port.number not in ports:
+            shown = ", ".join(str(port) for port in ports) or "none"
+            message = f"expected a port of {shown}, found {destination.port.number}"
+            yield Finding("MP204", (*path, "port", "number"), message)
+        elif destination.port is None and len(ports) > 1:
+            shown = ", ".join(str(port) for port in ports)
+            message = f"the Service has the ports {shown}: without port.number the port of the"
+            yield Finding("MP205", path, message + " request is used")
+        subsets = self._resolver.policy(host).subsets
+        if destination.subset and destination.subset not in subsets:
+            shown = ", ".join(sorted(subsets)[:10]) or "none (no DestinationRule defines any)"
+            message = f"expected a subset of {shown}, found {quote(destination.subset)}"
+            message += hint(destination.subset, subsets)
+            yield Finding("MP202", (*path, "subset"), message)
+
+    def _destination_rule(self, resource: Resource, model: DestinationRule) -> Iterator[Finding]:
+        host = self._registry.policies.host_of(resource)
+        if not self._is_known(host):
+            found = quote(model.spec.host)
+            message = f"expected the host of a Service, found {found}{self._near(host)}"
+            yield Finding("MP206", ("spec", "host"), message)
+            return
+        service = self._registry.services.get(host)
+        if service is None:
+            return
+        for index, subset in enumerate(model.spec.subsets):
+            if not self._has_endpoint(service, subset):
+                shown = ", ".join(f"{key}={value}" for key, value in subset.labels.items())
+                message = f"no endpoint of {service.key.name} has {quote(shown)}: 503 UH"
+                yield Finding("MP203", ("spec", "subsets", index, "labels"), message)
+
+    def _has_endpoint(self, service: Resource, subset: Subset) -> bool:
+        """True also when the service has no endpoint at all: that is another problem."""
+        index = self._registry.endpoints
+        everything = [item for ports in index.endpoints(service).values() for item in ports]
+        wanted = subset.labels.items()
+        if any(wanted <= item.labels.items() for item in everything):
+            return True
+        return not everything or index.will_select(service, subset.labels)
+
+    def _is_known(self, host: str) -> bool:
+        services = self._registry.services
+        if is_wildcard(host):
+            return any(covers(host, service) for service in services)
+        return host in services
+
+    def _near(self, host: str) -> str:
+        """A service of the same name elsewhere, a missing suffix, or a similar name."""
+        services = self._registry.services
+        domain = self._registry.scope.cluster_domain
+        for suffix in (f".svc.{domain}", f".{domain}"):
+            if host + suffix in services:
+                return f'; did you mean "{host}{suffix}"?'
+        name = host.split(".", 1)[0]
+        for service in self._sample(services):
+            if service.split(".", 1)[0] == name:
+                return f'; did you mean "{service}"?'
+        short = {service.split(".", 1)[0] for service in self._sample(services)}
+        return hint(name, short)
+
+    @staticmethod
+    def _sample(services: Iterable[str]) -> list[str]:
+        """Near misses are looked for among this many services, so a check stays linear."""
+        return [host for _, host in zip(range(1000), services, strict=False)]
