@@ -119,9 +119,7 @@ def _admit_object(
         result.resources.append(Resource(key, model, file, places))
 
 
-def _identify(
-    value: Any, namespace: str
-) -> tuple[Kind | None, Key | None, Finding | None]:
+def _identify(value: Any, namespace: str) -> tuple[Kind | None, Key | None, Finding | None]:
     """Give (kind, key, what is wrong with them); all None for a kind to pass over."""
     if not isinstance(value, dict):
         message = f"expected a manifest with apiVersion and kind, found {describe(value)}"
@@ -174,7 +172,9 @@ def _foreign(kind: str) -> Finding | None:
     return Finding("MP106", ("kind",), f"expected a known kind, found {quote(kind)}{near}")
 
 
-def _judge(kind: Kind, value: dict[str, Any], places: Places) -> tuple[Model | None, list[Finding]]:
+def _judge(
+    kind: Kind, value: dict[str, Any], places: Places
+) -> tuple[Model | None, list[Finding]]:
     findings = walk(kind.model, value, places, kind.strict)
     try:
         model = kind.model.model_validate(value)
@@ -204,9 +204,9 @@ def _value_message(kind: str, detail: Any) -> str:
     context = detail.get("ctx", {})
     given = detail["input"]
     if kind == "literal_error":
-        allowed = str(context["expected"]).replace("'", "")
-        near = hint(given, allowed.replace(" or ", ", ").split(", ")) if isinstance(given, str) else ""
-        return f"expected {allowed}, found {describe(given)}{near}"
+        allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        near = hint(given, allowed) if isinstance(given, str) else ""
+        return f"expected one of {', '.join(allowed)}, found {describe(given)}{near}"
     for name, words in (("ge", "at least"), ("le", "at most")):
         if name in context:
             return f"expected {words} {context[name]}, found {describe(given)}"

@@ -27,7 +27,7 @@ _TABLE = (
     Code("MP002", "error", "not UTF-8", "The file holds bytes that are not UTF-8."),
     Code("MP003", "error", "YAML syntax", "The document is not YAML; the other documents count."),
     Code("MP004", "error", "duplicate key", "A mapping gives the same key twice."),
-    Code("MP005", "error", "nested too deeply", "Collections are nested deeper than any manifest."),
+    Code("MP005", "error", "nested too deeply", "Deeper than any manifest needs."),
     Code("MP006", "error", "alias expansion", "Aliases expand to far more than the text itself."),
     Code("MP007", "error", "file too large", "The file is larger than the limit."),
     Code("MP008", "error", "not a manifest", "The document is not a mapping with a kind."),

@@ -1,4 +1,4 @@
-"""Kubernetes Deployment: has no pods of its own here, only says which labels its pods will have."""
+"""Kubernetes Deployment: no pods of its own here; says which labels they will have."""
 
 from __future__ import annotations
 

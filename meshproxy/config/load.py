@@ -72,10 +72,9 @@ class Loader:
 
     def _read(self, name: str, sign: Signature | None, cached: _Cached | None) -> _Cached:
         text = read_text(name)
-        if isinstance(text, Problem):
-            chunks = cached.chunks if cached else {}
-            return _Cached(sign, FileContent(problems=(text,), broken=True), chunks)
         known = cached.chunks if cached else {}
+        if isinstance(text, Problem):
+            return _Cached(sign, FileContent(problems=(text,), broken=True), known)
         chunks: dict[str, _Parsed] = {}
         parts: list[Admitted] = []
         for chunk in split(text):

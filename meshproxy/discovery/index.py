@@ -167,9 +167,7 @@ class EndpointIndex:
         return {service}
 
 
-def _from_workloads(
-    model: Service, port: ServicePort, selected: list[Resource]
-) -> list[Endpoint]:
+def _from_workloads(model: Service, port: ServicePort, selected: list[Resource]) -> list[Endpoint]:
     found = (workload_endpoint(model, port, resource) for resource in selected)
     return [endpoint for endpoint in found if endpoint is not None]
 

@@ -84,9 +84,7 @@ class Builder:
         self._update(())
         return self.problems()
 
-    def reload(
-        self, changed: Collection[str] = ()
-    ) -> tuple[SnapshotData | None, list[Problem]]:
+    def reload(self, changed: Collection[str] = ()) -> tuple[SnapshotData | None, list[Problem]]:
         """Read what changed on disk; gives the update (None: nothing changed for traffic) and
         every problem there is now. `changed` names files to read even if they look unchanged."""
         update = self._update(changed)

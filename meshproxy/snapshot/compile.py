@@ -48,7 +48,7 @@ class _Tables:
     virtual_hosts: dict[int, VirtualHostData] = field(default_factory=dict)
     domains: list[DomainData] = field(default_factory=list)
     listeners: list[ListenerData] = field(default_factory=list)
-    cluster_names: dict[str, set[str]] = field(default_factory=dict)  # of each host
+    cluster_names: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of each host
     units: dict[str, HostUnit] = field(default_factory=dict)
     users: dict[str, set[str]] = field(default_factory=dict)  # target host -> hosts routing to it
 
@@ -125,10 +125,10 @@ class Compiler:
                     held = self._held_cluster(name)
                     if held is not None:
                         compiled[name] = held
-        for name in tables.cluster_names.get(host, set()) | compiled.keys():
+        for name in dict.fromkeys((*tables.cluster_names.get(host, ()), *compiled)):
             self._replace_cluster(name, compiled.get(name))
         if compiled:
-            tables.cluster_names[host] = set(compiled)
+            tables.cluster_names[host] = tuple(compiled)
         else:
             tables.cluster_names.pop(host, None)
 
@@ -186,8 +186,8 @@ class Compiler:
     def _all_domains(self) -> list[DomainData]:
         """Services come first: a name that two hosts claim belongs to the first of them."""
         found: dict[str, DomainData] = {}
-        units = sorted(self._tables.units.items(), key=lambda item: (not item[1].is_service, item[0]))
-        for _, unit in units:
+        units = sorted(self._tables.units.items())
+        for _, unit in sorted(units, key=lambda item: not item[1].is_service):
             for item in unit.domains:
                 found.setdefault(item["domain"], item)
         return list(found.values())

@@ -58,7 +58,9 @@ def _same(old: object, new: object) -> bool:
     return old is new or old == new
 
 
-def _patched(whole: Mapping[int, _T | None], update: Mapping[int, _T | None]) -> dict[int, _T | None]:
+def _patched(
+    whole: Mapping[int, _T | None], update: Mapping[int, _T | None]
+) -> dict[int, _T | None]:
     patched = {**whole, **update}
     for key, item in update.items():
         if item is None:

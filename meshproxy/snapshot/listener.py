@@ -92,7 +92,8 @@ class ListenerCompiler:
             f"{name}.svc.{scope.cluster_domain}",
             f"{name}.{scope.cluster_domain}",
         )
-        return next((host for host in candidates if host in self._registry.services), candidates[0])
+        known = (host for host in candidates if host in self._registry.services)
+        return next(known, candidates[0])
 
     def _service(self, binding: Binding) -> Service | None:
         resource = self._registry.services.get(self._host(binding))

@@ -29,9 +29,7 @@ def ring_key(endpoint: EndpointData) -> bytes:
     return f"{host}:{endpoint['port']}".encode()
 
 
-def ring_of(
-    endpoints: list[EndpointData], minimum: int, build: BuildRing
-) -> tuple[bytes, bytes]:
+def ring_of(endpoints: list[EndpointData], minimum: int, build: BuildRing) -> tuple[bytes, bytes]:
     """Give (hashes, indexes into `endpoints`); both empty when no endpoint is healthy."""
     healthy = [index for index, item in enumerate(endpoints) if item["healthy"]]
     if not healthy:

@@ -76,15 +76,14 @@ class RouteCompiler:
             targets, weights = self._split(rule, owner, port)
             hosts.update(target.host for target in targets)
             slot = self._slot(virtual_host, owner, targets, weights, held)
-            for match in entries or [None]:
+            matches: list[HttpMatch | None] = [*entries] or [None]
+            for match in matches:
                 routes.append(_route(owner, index, rule, match, slot, targets, weights))
                 if match is None or is_catch_all(_without_scope(match)):
                     return routes, hosts
         return routes, hosts
 
-    def default(
-        self, virtual_host: str, host: str, port: int, held: SlotKeys
-    ) -> list[RouteData]:
+    def default(self, virtual_host: str, host: str, port: int, held: SlotKeys) -> list[RouteData]:
         """Compile the only route of a service port without VirtualService."""
         target = self._resolver.default(host, port)
         slot = self._slot(virtual_host, None, [target], [100], held)
@@ -151,9 +150,7 @@ def _route(
 ) -> RouteData:
     conditions: list[ConditionData] = conditions_of(match) if match is not None else []
     name = f"{rule.name}.{match.name}" if match is not None and match.name else rule.name
-    clusters = [
-        (target.cluster, weight) for target, weight in zip(targets, weights, strict=True)
-    ]
+    clusters = [(target.cluster, weight) for target, weight in zip(targets, weights, strict=True)]
     return {
         "name": name,
         "slot": slot,

@@ -63,8 +63,9 @@ class RouteIndex:
         owners = self._exact.get(host)
         if owners:
             return owners[0]
-        best = min((item for item in self._wildcards if covers(item, host)), key=specificity,
-                   default=None)
+        best = min(
+            (item for item in self._wildcards if covers(item, host)), key=specificity, default=None
+        )
         return self._wildcards[best][0] if best is not None else None
 
     def owner(self, host: str) -> Resource | None:
@@ -84,7 +85,5 @@ class RouteIndex:
         assert isinstance(model, VirtualService)
         export_to = model.spec.export_to
         if not export_to or "*" in export_to:
-            rank = 2
-        else:
-            rank = 1 if self._namespace in export_to else 0
-        return (rank, *age_order(resource))
+            return (2, *age_order(resource))
+        return (1 if self._namespace in export_to else 0, *age_order(resource))
