@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from os import PathLike, fspath
+from os import PathLike
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +19,9 @@ from meshproxy._fast.engine import Engine
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.config.problem import Problem
 from meshproxy.listen import Address, ListenSpec, bound_address, open_listener, parse_listen
+from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
+from meshproxy.telemetry.slots import clear_new_slots
 
 _DRAIN_POLL_S = 0.01
 
@@ -38,6 +40,7 @@ class Proxy:
         self._builder = builder
         self._specs = specs
         self._drain_s = drain_s
+        self._scoreboard = Scoreboard(1)
         self._sockets: list[socket.socket] = []
         self._engine: Engine | None = None
 
@@ -52,7 +55,7 @@ class Proxy:
         """Read manifests as `meshproxy run -f` does. Raises ConfigError, ValueError."""
         specs = [parse_listen(text) for text in listen]
         builder = Builder(namespace, specs)
-        return cls(builder, builder.load([fspath(path) for path in paths]), specs, drain_s)
+        return cls(builder, load_manifests(builder, paths), specs, drain_s)
 
     @property
     def addresses(self) -> list[Address]:
@@ -64,15 +67,16 @@ class Proxy:
         return self._builder.snapshot["generation"]
 
     def reload(self) -> list[Problem]:
-        """Take over what the files say now; returns the verdicts. Bad objects keep their old form."""
-        update, problems = self._builder.reload()
+        """Take over what the files say now; a bad object keeps its last good form."""
+        before = self._builder.snapshot
+        update, self.problems = self._builder.reload()
         if update is not None and self._engine is not None:
+            clear_new_slots(self._scoreboard, before, update)
             self._engine.apply(update)
-        self.problems = problems
-        return problems
+        return self.problems
 
     async def __aenter__(self) -> Self:
-        engine = Engine(asyncio.get_running_loop(), Scoreboard(1), 1, {"access_log_fd": -1})
+        engine = Engine(asyncio.get_running_loop(), self._scoreboard, 1, {})
         try:
             engine.apply(self._builder.snapshot)
             for index, spec in enumerate(self._specs):

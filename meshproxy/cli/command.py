@@ -15,14 +15,17 @@ import click
 
 from meshproxy import __version__
 from meshproxy.cli.values import (
-    AdminType,
-    DurationType,
-    HeaderType,
-    LabelType,
-    ListenType,
-    WorkersType,
+    parse_admin,
+    parse_duration_ms,
+    parse_header,
+    parse_label,
+    parse_workers,
+    parsed_by,
 )
-from meshproxy.listen import Address, ListenSpec
+from meshproxy.errors import ConfigError
+from meshproxy.listen import Address, ListenSpec, parse_listen
+
+EXIT_INVALID_CONFIG = 3
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -80,13 +83,26 @@ def cli() -> None:
 @flag(
     "--listen",
     multiple=True,
-    type=ListenType(),
+    callback=parsed_by(parse_listen),
     default=["127.0.0.1:8080"],
+    metavar="ADDR:PORT[=SERVICE:PORT[/tcp]]",
     help="Repeatable. Bound to a service port, it serves that service whatever the Host header"
     " says; /tcp balances connections instead of requests.  [default: 127.0.0.1:8080]",
 )
-@flag("--admin", type=AdminType(), default="127.0.0.1:15000", show_default=True)
-@flag("--workers", type=WorkersType(), default="1", show_default=True)
+@flag(
+    "--admin",
+    callback=parsed_by(parse_admin),
+    default="127.0.0.1:15000",
+    show_default=True,
+    metavar="ADDR:PORT|off",
+)
+@flag(
+    "--workers",
+    callback=parsed_by(parse_workers),
+    default="1",
+    show_default=True,
+    metavar="N|auto",
+)
 @namespace_flag
 @flag("--access-log", default="off", show_default=True, metavar="PATH|-|off")
 @flag(
@@ -104,15 +120,16 @@ def cli() -> None:
 @flag(
     "--drain-time",
     "drain_ms",
-    type=DurationType(),
+    callback=parsed_by(parse_duration_ms),
     default="5s",
+    metavar="DURATION",
     show_default=True,
     help="How long requests in flight may take after TERM.",
 )
 def run(
     paths: tuple[str, ...],
     listen: tuple[ListenSpec, ...],
-    admin: Address | str,
+    admin: Address | None,
     workers: int,
     namespace: str,
     access_log: str,
@@ -130,7 +147,7 @@ def run(
         Options(
             paths=paths,
             listen=listen,
-            admin=admin if isinstance(admin, Address) else None,
+            admin=admin,
             workers=workers,
             namespace=namespace,
             access_log=access_log,
@@ -156,8 +173,23 @@ def check(paths: tuple[str, ...], namespace: str, output: str, strict: bool) -> 
 @files_flag
 @click.argument("url")
 @flag("--request", "-X", "method", default="GET", show_default=True, metavar="METHOD")
-@click.option("-H", "--header", "headers", multiple=True, type=HeaderType(), help="Repeatable.")
-@click.option("--source-label", "source_labels", multiple=True, type=LabelType())
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    multiple=True,
+    callback=parsed_by(parse_header),
+    metavar="'NAME: VALUE'",
+    help="Repeatable.",
+)
+@click.option(
+    "--source-label",
+    "source_labels",
+    multiple=True,
+    callback=parsed_by(parse_label),
+    metavar="KEY=VALUE",
+    help="A label of the pod that sends the request. Repeatable.",
+)
 @flag("--seed", type=int, default=0, show_default=True, help="For the weighted and random picks.")
 @namespace_flag
 @output_flag
@@ -172,11 +204,9 @@ def explain(
     output: str,
 ) -> int:
     """Say which rule, cluster and endpoint a request would get, and why."""
-    from meshproxy.explain import explain_request
+    from meshproxy.cli.explain import run_explain
 
-    return explain_request(
-        paths, url, method=method, headers=headers, seed=seed, namespace=namespace, output=output
-    )
+    return run_explain(paths, namespace, (method, url, headers), seed, output)
 
 
 @cli.command()
@@ -196,6 +226,13 @@ def version() -> None:
     click.echo(describe_versions(), nl=False)
 
 
+def _report_invalid(error: ConfigError) -> int:
+    """Without verdicts the message says it; with them, they do."""
+    for line in error.problems or [error]:
+        click.echo(f"{line}", err=True)
+    return EXIT_INVALID_CONFIG
+
+
 def main() -> None:
     """Run the command line; never returns."""
     try:
@@ -206,6 +243,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         status = 1
+    except ConfigError as error:
+        status = _report_invalid(error)
     except (click.Abort, KeyboardInterrupt):
         status = 130
     except BrokenPipeError:

@@ -3,96 +3,71 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from meshproxy.listen import Address, ListenSpec, parse_address, parse_listen
+from meshproxy.listen import Address, parse_address
+
+MAX_WORKERS = 64  # columns of a scoreboard
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
-class ListenType(click.ParamType):
-    """`ADDR:PORT[=SERVICE:PORT[/tcp]]`."""
+def parsed_by(parse: Callable[[str], object]) -> Callable[..., Any]:
+    """A click callback that applies `parse` to the value, or to each of a repeated flag."""
 
-    name = "ADDR:PORT[=SERVICE:PORT[/tcp]]"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> ListenSpec:
+    def convert(ctx: click.Context, param: click.Parameter, value: str | tuple[str, ...]) -> Any:
         try:
-            return value if isinstance(value, ListenSpec) else parse_listen(value)
+            return tuple(map(parse, value)) if isinstance(value, tuple) else parse(value)
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return convert
 
 
-class AdminType(click.ParamType):
+def parse_admin(text: str) -> Address | None:
     """`ADDR:PORT` or `off`, which is None."""
-
-    name = "ADDR:PORT|off"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Address | str:
-        if isinstance(value, Address) or value == "off":
-            return value
-        try:
-            return parse_address(value)
-        except ValueError as error:
-            self.fail(f"{error}, or off", param, ctx)
+    if text == "off":
+        return None
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or off") from error
 
 
-class WorkersType(click.ParamType):
+def parse_workers(text: str) -> int:
     """A number, or `auto` for the CPUs this process may use."""
+    if text == "auto":
+        from meshproxy.server.cpus import available_cpus
 
-    name = "N|auto"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        if isinstance(value, int):
-            return value
-        if value == "auto":
-            from meshproxy.server.cpus import available_cpus
-
-            return min(available_cpus(), 64)
-        if not value.isdigit() or not 1 <= int(value) <= 64:
-            self.fail(f"expected a number from 1 to 64, or auto, found {value!r}", param, ctx)
-        return int(value)
+        return min(available_cpus(), MAX_WORKERS)
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MAX_WORKERS:
+        raise ValueError(f"expected a number from 1 to {MAX_WORKERS}, or auto, found {text!r}")
+    return int(text)
 
 
-class DurationType(click.ParamType):
-    """`250ms`, `5s`, `1m`: milliseconds."""
-
-    name = "DURATION"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        if isinstance(value, int):
-            return value
-        match = _DURATION.fullmatch(value)
-        if match is None:
-            self.fail(f'expected a duration such as "250ms" or "5s", found {value!r}', param, ctx)
-        return round(float(match[1]) * _UNIT_MS[match[2]])
+def parse_duration_ms(text: str) -> int:
+    """`250ms`, `5s`, `1m`, `1h`."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f'expected a duration such as "250ms" or "5s", found {text!r}')
+    return round(float(match[1]) * _UNIT_MS[match[2]])
 
 
-class HeaderType(click.ParamType):
+def parse_header(text: str) -> tuple[str, str]:
     """`name: value`."""
-
-    name = "NAME: VALUE"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        name, colon, text = value.partition(":")
-        if not colon or not name.strip():
-            self.fail(f"expected 'name: value', found {value!r}", param, ctx)
-        return name.strip(), text.strip()
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise ValueError(f"expected 'name: value', found {text!r}")
+    return name.strip(), value.strip()
 
 
-class LabelType(click.ParamType):
+def parse_label(text: str) -> tuple[str, str]:
     """`key=value`."""
-
-    name = "KEY=VALUE"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        key, equals, text = value.partition("=")
-        if not equals or not key:
-            self.fail(f"expected key=value, found {value!r}", param, ctx)
-        return key, text
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"expected key=value, found {text!r}")
+    return key, value

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any
 
 from meshproxy._fast.snapshot import Snapshot
 from meshproxy.config.problem import Problem
 from meshproxy.explain.decision import Arm, Decision, Rejection
 from meshproxy.explain.request import RequestView
+from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
 from meshproxy.snapshot.model import ConditionData, HashPolicyData, RouteData, SnapshotData
 
@@ -21,15 +22,15 @@ class Mesh:
 
     def __init__(self, builder: Builder, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        self._builder = builder
+        self._origins = builder.origins
         self._data: SnapshotData = builder.snapshot
         self._compiled = Snapshot().apply(self._data)
 
     @classmethod
     def from_files(cls, paths: Sequence[str | PathLike[str]], namespace: str = "default") -> Mesh:
-        """Read manifests as `meshproxy run -f` does. Raises ConfigError if none can be read."""
+        """Read manifests as `meshproxy run -f` does. Raises ConfigError if nothing is usable."""
         builder = Builder(namespace)
-        return cls(builder, builder.load([fspath(path) for path in paths]))
+        return cls(builder, load_manifests(builder, paths))
 
     def route(self, method: str, url: str, headers: Headers = (), seed: int = 0) -> Decision:
         """Decide for one request. `seed` draws the split and the pick. Raises ValueError."""
@@ -57,12 +58,13 @@ class Mesh:
             generation=self._data["generation"],
             virtual_host=answer["virtual_host"],
             pod=answer["endpoint_name"] or None,
-            origin=self._origin(route) if route is not None else None,
+            origin=self._locate(route) if route is not None else None,
             detail=answer.get("detail"),
         )
 
-    def _origin(self, route: RouteData) -> str | None:
-        return None
+    def _locate(self, route: RouteData) -> str | None:
+        origin = self._origins.route(route)
+        return str(origin) if origin is not None else None
 
 
 def _label(route: RouteData) -> str | int:

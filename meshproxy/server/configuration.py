@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Collection, Sequence
 
 from meshproxy.config.problem import Problem
-from meshproxy.server.options import Options
+from meshproxy.listen import ListenSpec
+from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
 from meshproxy.snapshot.model import SnapshotData
 
@@ -14,26 +15,29 @@ from meshproxy.snapshot.model import SnapshotData
 class Configuration:
     """The builder behind one control process."""
 
-    def __init__(self, options: Options) -> None:
-        self._paths = options.paths
-        self._builder = Builder(options.namespace, listeners=options.listen)
+    def __init__(self, paths: Sequence[str], namespace: str, listen: Sequence[ListenSpec]) -> None:
+        """Load for the first time. Raises ConfigError when nothing can be used."""
+        self._builder = Builder(namespace, listen)
+        self.problems = load_manifests(self._builder, paths)
         self.live_since = time.monotonic()
 
     @property
     def snapshot(self) -> SnapshotData:
         return self._builder.snapshot
 
-    is_usable = True
-    service_count = 0
-    rejected_objects = 0
+    @property
+    def service_count(self) -> int:
+        return self._builder.service_count
 
-    def load(self) -> list[Problem]:
-        return self._builder.load(self._paths)
+    @property
+    def rejected_count(self) -> int:
+        return self._builder.rejected_count
 
-    def reload(self) -> tuple[SnapshotData | None, list[Problem]]:
-        self.live_since = time.monotonic()
-        return self._builder.reload()
-
-    async def changes(self) -> AsyncIterator[None]:
-        return
-        yield
+    def reload(self, changed: Collection[str] = ()) -> tuple[SnapshotData | None, list[Problem]]:
+        """Give what changed for traffic, and the problems that were not there before."""
+        update, problems = self._builder.reload(changed)
+        known = set(self.problems)
+        self.problems = problems
+        if update is not None:
+            self.live_since = time.monotonic()
+        return update, [problem for problem in problems if problem not in known]

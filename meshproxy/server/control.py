@@ -15,21 +15,22 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 import uvloop
 
 from meshproxy._fast.scoreboard import Scoreboard
+from meshproxy.errors import ConfigError
 from meshproxy.listen import Address, ListenError, bound_address
 from meshproxy.server import notify
 from meshproxy.server.options import Options
 from meshproxy.server.sockets import ListeningSockets
 from meshproxy.server.supervisor import Supervisor, WorkerFailed
 from meshproxy.server.upgrade import Inheritance, replace_process
+from meshproxy.telemetry.slots import clear_new_slots
 
 if TYPE_CHECKING:
-    from meshproxy.config.problem import Problem
     from meshproxy.server.configuration import Configuration
     from meshproxy.snapshot.model import SnapshotData
 
@@ -134,7 +135,7 @@ class Control:
     @property
     def rejected_objects(self) -> int:
         assert self._configuration is not None
-        return self._configuration.rejected_objects
+        return self._configuration.rejected_count
 
     @property
     def uptime_s(self) -> float:
@@ -163,12 +164,13 @@ class Control:
     def _load(self) -> bool:
         from meshproxy.server.configuration import Configuration  # workers load meanwhile
 
-        configuration = Configuration(self._options)
-        problems = configuration.load()
-        report(problems)
-        if not configuration.is_usable:
+        options = self._options
+        try:
+            self._configuration = Configuration(options.paths, options.namespace, options.listen)
+        except ConfigError as error:
+            report(error.problems)
             return False
-        self._configuration = configuration
+        report(self._configuration.problems)
         return True
 
     def _on_ready(self) -> None:
@@ -195,22 +197,36 @@ class Control:
         await serve_admin(self, sock)
 
     async def _watch(self) -> None:
-        assert self._configuration is not None
-        async for _ in self._configuration.changes():
-            await self._reload()
+        from meshproxy.config.source import list_files
+        from meshproxy.discovery.watch import watch
 
-    async def _reload(self) -> None:
+        changes = watch(self._options.paths)
+        try:
+            upcoming = asyncio.ensure_future(anext(changes))
+            # the watcher has begun its first look: what was edited between our load and that
+            # look is news to nobody else
+            await asyncio.to_thread(list_files, self._options.paths)
+            await self._reload()
+            while True:
+                await self._reload(await upcoming)
+                upcoming = asyncio.ensure_future(anext(changes))
+        finally:
+            upcoming.cancel()
+
+    async def _reload(self, changed: Collection[str] = ()) -> None:
         """Bring the files' present content to the workers; keep what was good of what is not."""
         assert self._configuration is not None
         notify.notify_reloading()
-        update, problems = self._configuration.reload()
+        before = self.snapshot
+        update, problems = self._configuration.reload(changed)
         report(problems)
         if update is not None:
+            clear_new_slots(self.scoreboard, before, update)
             self._live_supervisor.send_update(update)
         notify.notify_ready()
         _log.info(
-            "%s: generation %d, %d rejected objects",
-            "reloaded" if update is not None else "nothing changed",
+            "%s: generation %d, rejected objects: %d",
+            "reloaded" if update is not None else "nothing changed for traffic",
             self.snapshot["generation"],
             self.rejected_objects,
         )
@@ -275,7 +291,7 @@ class Control:
             _log.error("internal error; traffic is not affected", exc_info=task.exception())
 
 
-def report(problems: Sequence[Problem]) -> None:
+def report(problems: Sequence[object]) -> None:
     """Print verdicts as `meshproxy check` does."""
     for problem in problems:
         print(problem, file=sys.stderr)

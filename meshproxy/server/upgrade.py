@@ -94,10 +94,10 @@ async def replace_process(
 
 async def _read_byte(fd: int) -> bool:
     loop = asyncio.get_running_loop()
-    readable = loop.create_future()
-    loop.add_reader(fd, lambda: readable.done() or readable.set_result(None))
+    readable = asyncio.Event()
+    loop.add_reader(fd, readable.set)
     try:
-        await readable
+        await readable.wait()
     finally:
         loop.remove_reader(fd)
     return os.read(fd, 1) != b""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from prometheus_client import generate_latest
 from prometheus_client.core import (
@@ -194,7 +195,8 @@ class ScoreboardCollector(Collector):
             "Responses to clients by class of status.",
             labels=[_CLASS, _PREFIX],
         )
-        for code_class, count in enumerate(process["downstream_rq_xx"]):
+        counts = cast("list[int]", process["downstream_rq_xx"])
+        for code_class, count in enumerate(counts):
             if code_class:
                 by_class.add_metric([str(code_class), "outbound"], count)
         yield by_class

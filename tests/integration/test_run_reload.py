@@ -33,7 +33,7 @@ def test_reload_an_edit_moves_the_next_request_of_an_open_connection(
     with proxy.client() as client:
         assert client.get("web").body == b"a"
         manifests.write(tmp_path, services(web=a.port, b=b.port) + "---\n" + ROUTE_TO_B)
-        proxy.wait_line("reloaded: generation 2, 0 rejected")
+        proxy.wait_line("reloaded: generation 2, rejected objects: 0")
         assert client.get("web").body == b"b"
 
 
@@ -62,7 +62,7 @@ def test_reload_an_invalid_edit_keeps_the_last_good_object_and_takes_the_others(
     broken = services(web=a.port, b=c.port) + "---\n" + ROUTE_TO_B.replace("http:", "http: 7 #")
     manifests.write(tmp_path, broken)
     assert "VirtualService default/web" in proxy.wait_line(": error MP.*").string
-    proxy.wait_line("reloaded: generation 2, 1 rejected object")
+    proxy.wait_line("reloaded: generation 2, rejected objects: 1")
     with proxy.client() as client:
         assert client.get("web").body == b"c"
 
@@ -82,6 +82,6 @@ def test_reload_hup_reads_again(
 ) -> None:
     proxy = meshproxy_run(manifests.write(tmp_path, services(web=upstream.port)))
     proxy.signal(signal.SIGHUP)
-    proxy.wait_line("nothing changed: generation 1")
+    proxy.wait_line("nothing changed for traffic: generation 1")
     with proxy.client() as client:
         assert client.get("web").status == 200

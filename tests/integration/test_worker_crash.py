@@ -116,3 +116,19 @@ def test_worker_drains_and_exits_when_the_control_process_is_gone(
         assert client.read_response().status == 200
     assert select.select([pidfd], [], [], 10)[0], "the worker outlived its control process"
     os.close(pidfd)
+
+
+def test_worker_that_dies_at_once_again_and_again_is_started_with_a_delay(
+    meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+    proxy = meshproxy_run(path)
+    delays = []
+    for _ in range(4):
+        (victim,) = proxy.workers()
+        os.kill(victim, signal.SIGKILL)
+        delays.append(proxy.wait_line(r"a new one starts (now|in .+ s)")[1])
+        with proxy.client() as client:
+            assert client.get("web").status == 200
+    assert delays[0] == "now"
+    assert delays[-1] != "now"

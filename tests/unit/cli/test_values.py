@@ -1,58 +1,57 @@
 from __future__ import annotations
 
-import click
+from collections.abc import Callable
+
 import pytest
 
 from meshproxy.cli.values import (
-    AdminType,
-    DurationType,
-    HeaderType,
-    LabelType,
-    ListenType,
-    WorkersType,
+    parse_admin,
+    parse_duration_ms,
+    parse_header,
+    parse_label,
+    parse_workers,
 )
 from meshproxy.listen import Address
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "expected"),
+    ("parse", "text", "expected"),
     [
-        (DurationType(), "250ms", 250),
-        (DurationType(), "5s", 5000),
-        (DurationType(), "1.5m", 90_000),
-        (AdminType(), "off", "off"),
-        (AdminType(), "[::1]:15000", Address("::1", 15000)),
-        (WorkersType(), "4", 4),
-        (HeaderType(), "cookie: a=b; c: d", ("cookie", "a=b; c: d")),
-        (HeaderType(), "x-empty:", ("x-empty", "")),
-        (LabelType(), "app=reviews", ("app", "reviews")),
+        (parse_duration_ms, "250ms", 250),
+        (parse_duration_ms, "5s", 5000),
+        (parse_duration_ms, "1.5m", 90_000),
+        (parse_admin, "off", None),
+        (parse_admin, "[::1]:15000", Address("::1", 15000)),
+        (parse_workers, "4", 4),
+        (parse_header, "cookie: a=b; c: d", ("cookie", "a=b; c: d")),
+        (parse_header, "x-empty:", ("x-empty", "")),
+        (parse_label, "app=reviews", ("app", "reviews")),
     ],
 )
-def test_value_valid(kind: click.ParamType, text: str, expected: object) -> None:
-    value = kind.convert(text, None, None)
-    assert value == expected
-    assert kind.convert(value, None, None) == expected
+def test_value_valid(parse: Callable[[str], object], text: str, expected: object) -> None:
+    assert parse(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "says"),
+    ("parse", "text", "says"),
     [
-        (DurationType(), "250", 'such as "250ms"'),
-        (DurationType(), "-1s", 'such as "250ms"'),
-        (AdminType(), "on", "or off"),
-        (WorkersType(), "0", "from 1 to 64"),
-        (WorkersType(), "65", "from 1 to 64"),
-        (WorkersType(), "many", "or auto"),
-        (HeaderType(), "no colon", "name: value"),
-        (HeaderType(), ": value", "name: value"),
-        (LabelType(), "app", "key=value"),
-        (ListenType(), "8080", "ADDR:PORT"),
+        (parse_duration_ms, "250", 'such as "250ms"'),
+        (parse_duration_ms, "-1s", 'such as "250ms"'),
+        (parse_admin, "on", "or off"),
+        (parse_workers, "0", "from 1 to 64"),
+        (parse_workers, "65", "from 1 to 64"),
+        (parse_workers, "many", "or auto"),
+        (parse_header, "no colon", "name: value"),
+        (parse_header, ": value", "name: value"),
+        (parse_label, "app", "key=value"),
     ],
 )
-def test_value_invalid_says_what_was_expected(kind: click.ParamType, text: str, says: str) -> None:
-    with pytest.raises(click.BadParameter, match=says):
-        kind.convert(text, None, None)
+def test_value_invalid_says_what_was_expected(
+    parse: Callable[[str], object], text: str, says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        parse(text)
 
 
 def test_workers_auto_is_at_least_one() -> None:
-    assert WorkersType().convert("auto", None, None) >= 1
+    assert parse_workers("auto") >= 1

@@ -1,0 +1,34 @@
+"""`meshproxy explain`: asks the mesh of some manifests about one request and prints the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from meshproxy.explain import Mesh
+from meshproxy.explain.text import describe
+
+
+def run_explain(
+    paths: Sequence[str],
+    namespace: str,
+    request: tuple[str, str, Sequence[tuple[str, str]]],
+    seed: int,
+    output: str,
+) -> int:
+    """`request` is (method, url, headers). Verdicts go to standard error."""
+    mesh = Mesh.from_files(paths, namespace)
+    for problem in mesh.problems:
+        click.echo(problem, err=True)
+    method, url, headers = request
+    try:
+        decision = mesh.route(method, url, headers, seed)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if output == "json":
+        click.echo(json.dumps(decision.to_dict(), indent=2))
+    else:
+        click.echo(describe(decision), nl=False)
+    return 0
