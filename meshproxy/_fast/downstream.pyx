@@ -14,7 +14,7 @@ from .transport cimport *
 from .types cimport *
 
 cdef enum:
-    READS_PER_EVENT = 16           # 1 MiB, then other sockets get their turn
+    READS_PER_EVENT = 4            # 1 MiB, then other sockets get their turn
     LINGER_US = 2000000            # how long a refused client may still send before the socket is closed
     LINGER_BYTES = 1048576
 

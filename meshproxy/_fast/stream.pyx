@@ -13,7 +13,7 @@ from .types cimport *
 from .upstream cimport pool_of
 
 cdef enum:
-    BODY_HIGH_WATERMARK = 65536    # request bytes held for an upstream that is not ready: one scratch buffer
+    BODY_HIGH_WATERMARK = 65536    # request bytes held for an upstream that is not ready yet
 
 
 cdef class Downstream(Transport):

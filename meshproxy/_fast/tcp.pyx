@@ -9,7 +9,7 @@ from .clib.socket cimport *
 from .transport cimport *
 
 cdef enum:
-    READS_PER_EVENT = 16
+    READS_PER_EVENT = 4            # 1 MiB, then other sockets get their turn
 
 
 @cython.final

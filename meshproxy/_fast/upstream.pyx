@@ -12,7 +12,7 @@ from .transport cimport *
 from .types cimport *
 
 cdef enum:
-    READS_PER_EVENT = 16           # 1 MiB, then other sockets get their turn
+    READS_PER_EVENT = 4            # 1 MiB, then other sockets get their turn
 
 
 cdef class UpstreamSink(Handler):
