@@ -206,7 +206,9 @@ def explain(
     """Say which rule, cluster and endpoint a request would get, and why."""
     from meshproxy.cli.explain import run_explain
 
-    return run_explain(paths, namespace, (method, url, headers), seed, output)
+    return run_explain(
+        paths, (namespace, dict(source_labels)), (method, url, headers), seed, output
+    )
 
 
 @cli.command()

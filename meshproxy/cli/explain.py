@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -13,13 +13,14 @@ from meshproxy.explain.text import describe
 
 def run_explain(
     paths: Sequence[str],
-    namespace: str,
+    source: tuple[str, Mapping[str, str]],
     request: tuple[str, str, Sequence[tuple[str, str]]],
     seed: int,
     output: str,
 ) -> int:
-    """`request` is (method, url, headers). Verdicts go to standard error."""
-    mesh = Mesh.from_files(paths, namespace)
+    """`source` is (namespace, labels), `request` (method, url, headers). Verdicts go to standard
+    error."""
+    mesh = Mesh.from_files(paths, *source)
     for problem in mesh.problems:
         click.echo(problem, err=True)
     method, url, headers = request

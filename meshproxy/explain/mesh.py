@@ -13,6 +13,7 @@ from meshproxy.explain.request import RequestView
 from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
 from meshproxy.snapshot.model import ConditionData, HashPolicyData, RouteData, SnapshotData
+from meshproxy.snapshot.registry import Scope
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -27,9 +28,15 @@ class Mesh:
         self._compiled = Snapshot().apply(self._data)
 
     @classmethod
-    def from_files(cls, paths: Sequence[str | PathLike[str]], namespace: str = "default") -> Mesh:
-        """Read manifests as `meshproxy run -f` does. Raises ConfigError if nothing is usable."""
-        builder = Builder(namespace)
+    def from_files(
+        cls,
+        paths: Sequence[str | PathLike[str]],
+        namespace: str = "default",
+        source_labels: Mapping[str, str] | None = None,
+    ) -> Mesh:
+        """Read manifests as `meshproxy run -f` does; `source_labels` are those of the pod that
+        sends the requests. Raises ConfigError if nothing is usable."""
+        builder = Builder(scope=Scope(namespace, labels=source_labels or {}))
         return cls(builder, load_manifests(builder, paths))
 
     def route(self, method: str, url: str, headers: Headers = (), seed: int = 0) -> Decision:

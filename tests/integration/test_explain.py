@@ -149,6 +149,25 @@ def test_mesh_route_returns_what_explain_prints(path: Path) -> None:
     assert mesh.route("GET", "http://web/", {"x-user": "bob"}).hash_key == "bob"
 
 
+def test_explain_source_labels_are_the_callers(tmp_path: Path) -> None:
+    rule = """\
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec:
+  hosts: [web]
+  http:
+  - match: [{sourceLabels: {app: tester}}]
+    route: [{destination: {host: canary}}]
+  - route: [{destination: {host: web}}]
+"""
+    services = manifests.service("web", 9001) + "---\n" + manifests.service("canary", 9002)
+    path = manifests.write(tmp_path, services + rule)
+    assert explain(path, "http://web/")["cluster"] == WEB
+    assert explain(path, "http://web/", "--source-label", "app=tester")["cluster"] == CANARY
+
+
 @pytest.mark.parametrize("url", ["ftp://web/", "http:///path", "https://web/"])
 def test_explain_url_that_cannot_be_asked_is_usage(path: Path, url: str) -> None:
     result = run_command("explain", "-f", str(path), url)

@@ -59,7 +59,9 @@ def test_reload_an_invalid_edit_keeps_the_last_good_object_and_takes_the_others(
     a, b, c = upstreams("a"), upstreams("b"), upstreams("c")
     good = services(web=a.port, b=b.port) + "---\n" + ROUTE_TO_B
     proxy = meshproxy_run(manifests.write(tmp_path, good))
-    broken = services(web=a.port, b=c.port) + "---\n" + ROUTE_TO_B.replace("http:", "http: 7 #")
+    broken = (
+        services(web=a.port, b=c.port) + "---\n" + ROUTE_TO_B.replace("hosts: [web]", "hosts: 7")
+    )
     manifests.write(tmp_path, broken)
     assert "VirtualService default/web" in proxy.wait_line(": error MP.*").string
     proxy.wait_line("reloaded: generation 2, rejected objects: 1")

@@ -98,8 +98,8 @@ def test_run_flags_come_from_the_environment_and_a_flag_beats_it(
     proxy = meshproxy_run(path, "--workers=1", MESHPROXY_WORKERS="2", MESHPROXY_NAMESPACE="other")
     assert len(proxy.workers()) == 1
     with proxy.client() as client:
-        assert client.get("web.default").status == 200
-        assert client.get("web").status == 404
+        assert client.get("web.other").status == 200
+        assert client.get("web.default").status == 404
 
 
 def test_run_no_descriptor_leaks_into_workers(
