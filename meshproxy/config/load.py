@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .admission import Admitted, admit
@@ -17,7 +17,8 @@ class FileContent:
     """What one file holds. `broken`: some part could not be read or identified, so an object
     that is absent here may merely be unreadable."""
 
-    resources: tuple[Resource, ...] = ()
+    resources: Mapping[Key, Resource] = field(default_factory=dict)
+    repeated: tuple[Resource, ...] = ()  # defined again, after the first
     rejected: tuple[Key, ...] = ()
     problems: tuple[Problem, ...] = ()
     broken: bool = False
@@ -107,9 +108,16 @@ def _moved(parsed: _Parsed, line: int) -> _Parsed:
 
 
 def _join(parts: list[Admitted]) -> FileContent:
-    return FileContent(
-        tuple(resource for part in parts for resource in part.resources),
-        tuple(key for part in parts for key in part.rejected),
-        tuple(problem for part in parts for problem in part.problems),
-        any(part.broken for part in parts),
-    )
+    resources: dict[Key, Resource] = {}
+    repeated: list[Resource] = []
+    rejected: list[Key] = []
+    problems: list[Problem] = []
+    for part in parts:
+        for resource in part.resources:
+            if resources.setdefault(resource.key, resource) is not resource:
+                repeated.append(resource)
+        if part.problems:
+            rejected.extend(part.rejected)
+            problems.extend(part.problems)
+    broken = any(part.broken for part in parts)
+    return FileContent(resources, tuple(repeated), tuple(rejected), tuple(problems), broken)

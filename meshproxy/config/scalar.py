@@ -28,6 +28,8 @@ def refuse(code: str, message: str) -> PydanticCustomError:
 def _parse_duration(value: Any) -> int:
     """Takes "1h30m" and the like, returns milliseconds."""
     wrong = f'expected a duration such as "250ms" or "5s", found {describe(value)}'
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
+        raise refuse("MP113", f'{wrong}; did you mean "{value}s"?')
     if not isinstance(value, str) or len(value) > 64:
         raise refuse("MP113", wrong)
     parts = _DURATION.findall(value)

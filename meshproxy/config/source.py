@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .problem import Problem, severity_of
 
@@ -15,15 +14,13 @@ STDIN = "-"
 STDIN_NAME = "<stdin>"
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_FILE_BYTES = 64 * 1024 * 1024
-_SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
-_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
+_AFTER_SEPARATOR = ("", " ", "\t", "\r", "\n")
 
 Signature = tuple[int, int, int, int]
 """(device, inode, size, mtime in ns): differs when a file was written or replaced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """The text of one YAML document and the line (from 0) at which it starts."""
 
     line: int
@@ -89,16 +86,17 @@ def split(text: str) -> Iterator[Chunk]:
 
     YAML forbids such a line inside any scalar. A file with directives (`%YAML`) is not cut.
     """
-    if _DIRECTIVE.search(text):
+    if text.startswith("%") or "\n%" in text:
         yield Chunk(0, text)
         return
-    start, line = 0, 0
-    for match in _SEPARATOR.finditer(text):
-        if match.start() > start:
-            chunk = text[start : match.start()]
+    start, line, end = 0, 0, text.find("\n---")
+    while end >= 0:
+        if text[end + 4 : end + 5] in _AFTER_SEPARATOR:
+            chunk = text[start : end + 1]
             yield Chunk(line, chunk)
             line += chunk.count("\n")
-        start = match.start()
+            start = end + 1
+        end = text.find("\n---", end + 4)
     if start < len(text):
         yield Chunk(line, text[start:])
 

@@ -6,11 +6,11 @@ and so do the objects of a file of which some part cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from .load import Loaded
+from .load import FileContent, Loaded
 from .places import Places
 from .problem import Finding, Problem
 from .resource import Key, Resource, place
@@ -23,10 +23,7 @@ class ConfigSet:
     resources: Mapping[Key, Resource] = field(default_factory=lambda: MappingProxyType({}))
     rejected: frozenset[Key] = frozenset()
     stale: frozenset[Key] = frozenset()
-
-    def of_kind(self, kind: str) -> Iterator[Resource]:
-        """Give the resources of one kind, in file order."""
-        return (item for key, item in self.resources.items() if key.kind == kind)
+    files: Mapping[str, FileContent] = field(default_factory=dict)  # what it was made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +36,25 @@ class Merge:
 
 
 def merge(previous: ConfigSet, loaded: Loaded) -> Merge:
-    """Make the set that is in force after a load."""
+    """Make the set that is in force after a load.
+
+    Only objects of files that were read again are compared, so one changed file costs the same
+    among ten and among ten thousand.
+    """
     problems = list(loaded.problems)
     resources: dict[Key, Resource] = {}
     rejected: dict[Key, str] = {}
     for name, content in loaded.files.items():
         problems.extend(content.problems)
         rejected.update(dict.fromkeys(content.rejected, name))
-        for resource in content.resources:
-            first = resources.setdefault(resource.key, resource)
-            if first is not resource:
-                problems.append(_duplicate(first, resource))
-    for key in [key for key in rejected if key in resources]:
-        del rejected[key]
+        problems.extend(_duplicate(content.resources[item.key], item) for item in content.repeated)
+        problems.extend(_add(resources, content.resources))
+    rejected = {key: name for key, name in rejected.items() if key not in resources}
     stale: set[Key] = set()
-    for key, old in previous.resources.items():
-        if key in resources:
+    doubtful = _doubtful(previous, loaded.files)
+    for key in doubtful:
+        old = previous.resources.get(key)
+        if old is None or key in resources:
             continue
         finding = _reason_to_keep(key, old, loaded, rejected)
         if finding is not None:
@@ -62,15 +62,45 @@ def merge(previous: ConfigSet, loaded: Loaded) -> Merge:
             stale.add(key)
             problems.append(place(finding, rejected.get(key, old.file), _NOWHERE, str(key)))
     changed = frozenset(
-        key
-        for key in resources.keys() | previous.resources.keys()
-        if _model(resources, key) is not _model(previous.resources, key)
+        key for key in doubtful if _model(resources, key) is not _model(previous.resources, key)
     )
-    config = ConfigSet(MappingProxyType(resources), frozenset(rejected), frozenset(stale))
+    config = ConfigSet(
+        MappingProxyType(resources), frozenset(rejected), frozenset(stale), loaded.files
+    )
     return Merge(config, changed, tuple(problems))
 
 
 _NOWHERE = Places({}, {}, -1)
+
+
+def _add(resources: dict[Key, Resource], more: Mapping[Key, Resource]) -> list[Problem]:
+    """Add the objects of one file; those that an earlier file defines do not count."""
+    if not resources or resources.keys().isdisjoint(more):
+        resources.update(more)
+        return []
+    problems: list[Problem] = []
+    for key, resource in more.items():
+        first = resources.setdefault(key, resource)
+        if first is not resource:
+            problems.append(_duplicate(first, resource))
+    return problems
+
+
+def _doubtful(previous: ConfigSet, files: Mapping[str, FileContent]) -> list[Key]:
+    """Give the keys that may differ: those of files that were read again, came or went, and
+    those kept though their file says otherwise."""
+    keys = dict.fromkeys(sorted(previous.stale))
+    for name in dict.fromkeys((*previous.files, *files)):
+        old, new = previous.files.get(name), files.get(name)
+        if old is new:
+            continue
+        before = old.resources if old is not None else {}
+        after = new.resources if new is not None else {}
+        keys.update(
+            (key, None) for key, resource in after.items() if before.get(key) is not resource
+        )
+        keys.update((key, None) for key in before if key not in after)
+    return list(keys)
 
 
 def _model(resources: Mapping[Key, Resource], key: Key) -> object:
