@@ -20,7 +20,7 @@ cdef enum:
 
 
 @cython.final
-@cython.freelist(64)
+@cython.no_gc_clear  # __dealloc__ needs rt; abort() and stream_done() break the cycles
 cdef class Http1Downstream(Downstream):
     def __cinit__(self, rt, binding):
         self.rt = rt

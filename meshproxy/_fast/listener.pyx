@@ -1,4 +1,5 @@
-from libc.string cimport memcpy
+from libc.errno cimport EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
+from libc.string cimport memcpy, memset
 
 cimport cython
 
@@ -9,6 +10,9 @@ from .downstream cimport Http1Downstream
 from .snapshot cimport Binding
 from .tcp cimport TcpSession
 
+cdef enum:
+    PAUSE_US = 100000
+
 cdef Binding BY_HOST = Binding()
 
 
@@ -17,13 +21,29 @@ cdef class Listener(Handler):
     def __cinit__(self, Runtime rt, int id):
         self.rt = rt
         self.id = id
+        self.socket = -1
+        memset(&self.timer, 0, sizeof(Timer))
+        self.timer.owner = <void*>self
 
     # The descriptor stays its owner's: stop() leaves the epoll set and does not close it.
     cdef int open(self, int fd) except -1:
-        self.fd = fd
+        self.socket = self.fd = fd
         return self.rt.reactor.register(self, EPOLLIN | EPOLLEXCLUSIVE)
 
     cdef void stop(self) noexcept:
+        self.rt.reactor.cancel(&self.timer)
+        self.socket = -1
+        self.leave()
+
+    # Without a descriptor to spare accept() fails while the socket stays readable: look again a little later.
+    cdef int pause(self) except -1:
+        self.leave()
+        return self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + PAUSE_US)
+
+    cdef int on_timer(self, Timer* t) except -1:
+        return self.open(self.socket) if self.socket >= 0 else 0
+
+    cdef void leave(self) noexcept:
         if self.fd >= 0:
             epoll_ctl(self.rt.reactor.epfd, EPOLL_CTL_DEL, self.fd, NULL)
             self.rt.reactor.unregister(self)
@@ -38,7 +58,7 @@ cdef class Listener(Handler):
             width = sizeof(remote)
             fd = accept4(self.fd, <sockaddr*>&remote, &width, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
-                return 0
+                return self.pause() if errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM) else 0
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             if binding.is_tcp:
                 TcpSession(self.rt, self.rt.snapshot.cluster_at(binding.cluster)).open(fd)

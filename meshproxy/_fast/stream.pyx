@@ -50,7 +50,7 @@ cdef class Downstream(Transport):
 
 
 @cython.final
-@cython.freelist(256)
+@cython.no_gc_clear  # __dealloc__ needs rt; finish() breaks the cycles
 cdef class Stream(UpstreamSink):
     def __cinit__(self, Runtime rt, Downstream downstream):
         self.rt = rt
@@ -58,7 +58,7 @@ cdef class Stream(UpstreamSink):
         self.block = NULL
         self.block_len = self.block_size = 0
         self.is_sent = self.request_done = self.response_started = False
-        self.is_waiting = self.is_replayed = self.is_counted = self.is_finished = False
+        self.is_waiting = self.was_reused = self.is_replayed = self.is_counted = self.is_finished = False
         self.status = self.flags = 0
         self.detail = DETAIL_VIA_UPSTREAM
         self.sent_us = self.service_us = self.request_bytes = self.response_bytes = 0
@@ -260,6 +260,7 @@ cdef class Stream(UpstreamSink):
         return self.upstream_lost(detail)
 
     cdef int on_upstream_reset(self, Detail detail) except -1:
+        self.was_reused = self.upstream is not None and self.upstream.requests > 1
         self.upstream = None
         return self.upstream_lost(detail)
 
@@ -288,7 +289,7 @@ cdef class Stream(UpstreamSink):
     # A kept-alive connection closed under the request before a byte of the response: once, on a fresh one, and
     # only what may be repeated without harm (RFC 9110 9.2.2).
     cdef bint can_replay(self) noexcept:
-        return not self.is_replayed and self.framing == BODY_NONE and self.request_done and (
+        return self.was_reused and not self.is_replayed and self.framing == BODY_NONE and self.request_done and (
             self.method in (METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_DELETE,
                             METHOD_TRACE))
 

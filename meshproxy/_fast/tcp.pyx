@@ -20,7 +20,8 @@ cdef class TcpSide(Transport):
         self.is_connecting = self.is_eof = self.is_shut = False
 
     cdef void on_error(self) noexcept:
-        self.session.close_now()
+        if self.session is not None:
+            self.session.close_now()
 
     cdef int on_event(self, uint32_t events) except -1:
         cdef int error = 0

@@ -45,6 +45,7 @@ cdef class UpstreamSink(Handler):
 
 
 @cython.final
+@cython.no_gc_clear  # __dealloc__ needs rt; close_now() breaks the cycles
 cdef class UpstreamConnection(Transport):
     def __cinit__(self, Pool pool):
         self.rt = pool.rt
