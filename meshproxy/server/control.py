@@ -191,9 +191,17 @@ class Control:
             self._start(self._serve_admin(self._sockets.admin))
 
     async def _serve_admin(self, sock: socket.socket) -> None:
-        from meshproxy.admin import serve_admin  # after the ready line: traffic does not need it
-
         _log.info("admin: listening on http://%s", bound_address(sock))
+        asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(sock, asked.set)
+        try:
+            await asked.wait()
+        finally:
+            loop.remove_reader(sock)
+        # a web framework is 5 MB and 0.1 s: paid by the first who asks, not by every start
+        from meshproxy.admin import serve_admin
+
         await serve_admin(self, sock)
 
     async def _watch(self) -> None:
