@@ -274,6 +274,8 @@ def parse(text: str) -> list[Document]:
                 documents.append(builder.document)
                 builder = _Builder()
     except _Stop:
+        last = builder.document.defects[-1]
+        last.message += _template_hint(text, last.line)
         builder.document.broken = True
         documents.append(builder.document)
     except yaml.YAMLError as error:
@@ -298,11 +300,14 @@ def _syntax_error(error: yaml.YAMLError, text: str) -> tuple[int, int, str]:
         mark = error.problem_mark or error.context_mark
         found = " ".join(part for part in (error.context, error.problem) if part)
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        lines = text.split("\n")
-        if line < len(lines) and "{{" in lines[line]:
-            found += "; is this an unrendered template?"
-        return line, column, f"expected YAML: {found}"
+        return line, column, f"expected YAML: {found}{_template_hint(text, line)}"
     position = getattr(error, "position", 0) or 0
     line = text.count("\n", 0, position)
     reason = getattr(error, "reason", None) or "the text cannot be read"
     return line, 0, f"expected YAML: {reason}"
+
+
+def _template_hint(text: str, line: int) -> str:
+    lines = text.split("\n")
+    templated = line < len(lines) and "{{" in lines[line]
+    return "; is this an unrendered template?" if templated else ""

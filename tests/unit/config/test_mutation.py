@@ -1,0 +1,190 @@
+"""Mutated manifests: never a traceback, never a hang, always a verdict that names the place."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from meshproxy.config.codes import CODES
+from meshproxy.snapshot.build import Builder
+
+VALID = """\
+apiVersion: v1
+kind: Service
+metadata: {name: nginx, namespace: shop, labels: {app: nginx}}
+spec:
+  selector: {app: nginx}
+  clusterIP: 10.1.2.3
+  ports: [{name: http, port: 80, targetPort: web}, {name: tcp-x, port: 81, targetPort: 81}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p1, namespace: shop, labels: {app: nginx, version: v1}}
+spec: {containers: [{name: c, ports: [{name: web, containerPort: 8080}]}]}
+status: {phase: Running, podIP: 10.0.0.1, conditions: [{type: Ready, status: "True"}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: s1, namespace: shop, labels: {kubernetes.io/service-name: other}}
+addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}, targetRef: {kind: Pod, name: p1}}]
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: w1, namespace: shop}
+spec: {address: 10.0.0.9, ports: {http: 9090}, labels: {app: nginx, version: v2}, weight: 3}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: nginx, namespace: shop}
+spec:
+  host: nginx
+  trafficPolicy:
+    loadBalancer: {consistentHash: {httpHeaderName: x-user, ringHash: {minimumRingSize: 64}}}
+    connectionPool: {tcp: {connectTimeout: 1s}, http: {idleTimeout: 30s}}
+    portLevelSettings: [{port: {number: 81}, loadBalancer: {simple: RANDOM}}]
+  subsets:
+  - {name: v1, labels: {version: v1}}
+  - {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: nginx, namespace: shop}
+spec:
+  hosts: [nginx, "*.example.com"]
+  gateways: [mesh]
+  exportTo: ["*"]
+  http:
+  - name: a
+    match:
+    - {uri: {prefix: /a}, headers: {x-a: {exact: b}, x-c: {}}, queryParams: {q: {regex: "a+"}}}
+    - {method: {exact: GET}, withoutHeaders: {x-d: {prefix: e}}, port: 80, ignoreUriCase: true}
+    route: [{destination: {host: nginx, subset: v1, port: {number: 80}}}]
+    timeout: 2s
+  - route:
+    - {destination: {host: nginx, subset: v1}, weight: 99}
+    - {destination: {host: nginx, subset: v2}, weight: 1}
+"""
+
+DOCUMENTS: list[Any] = list(yaml.safe_load_all(VALID))
+
+
+def no_ring(keys, weights, minimum, maximum):
+    return b"", b""
+
+
+def spots(value: Any, path: tuple = ()) -> list[tuple]:
+    """Every place in a document that can be changed."""
+    found = [path] if path else []
+    steps = value.items() if isinstance(value, dict) else ()
+    steps = enumerate(value) if isinstance(value, list) else steps
+    for step, item in steps:
+        found += spots(item, (*path, step))
+    return found
+
+
+SPOTS = [(index, path) for index, item in enumerate(DOCUMENTS) for path in spots(item)]
+
+replacements = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=10**30, max_value=10**60),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(
+        ["", "*", "a" * 100_000, "(", "nginx:80", "1h", "-1", "\x00", "é.b", "a..b", "::1", [], {}]
+    ),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.text(max_size=8), st.one_of(st.none(), st.integers()), max_size=3),
+)
+
+
+@st.composite
+def mutated(draw) -> list[Any]:
+    documents = copy.deepcopy(DOCUMENTS)
+    for _ in range(draw(st.integers(1, 3))):
+        index, path = draw(st.sampled_from(SPOTS))
+        target: Any = documents[index]
+        try:
+            for step in path[:-1]:
+                target = target[step]
+            action = draw(st.sampled_from(["replace", "drop", "rename", "add", "nest"]))
+            last = path[-1]
+            if action == "replace":
+                target[last] = draw(replacements)
+            elif action == "drop":
+                del target[last]
+            elif action == "rename" and isinstance(target, dict):
+                target[draw(st.text(max_size=12))] = target.pop(last)
+            elif action == "add" and isinstance(target, dict):
+                target[draw(st.text(max_size=12))] = draw(replacements)
+            else:
+                for _ in range(draw(st.integers(1, 60))):
+                    target[last] = [target[last]]
+        except (KeyError, IndexError, TypeError):
+            continue
+    return documents
+
+
+def check(text: str, tmp_path_factory) -> list:
+    folder = tmp_path_factory.mktemp("m")
+    path = folder / "mesh.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    builder = Builder("shop", build_ring=no_ring)
+    problems = builder.load([str(path)])
+    for problem in problems:
+        assert problem.file == str(path)
+        assert problem.line >= 1 or problem.code in ("MP002", "MP402", "MP403")
+        assert problem.code in CODES
+        assert problem.message.isprintable(), problem.message
+        assert len(str(problem)) < 2000
+        assert "\n" not in str(problem)
+        json.dumps(problem.as_dict())
+    lines = text.count("\n") + 1
+    assert all(problem.line <= lines + 1 for problem in problems)
+    lost = 6 - len(builder.config.resources)
+    if lost > 0:
+        assert any(problem.code[2:] < "200" for problem in problems) or "kind" not in text
+    return problems
+
+
+def test_valid_manifests_have_no_error(tmp_path_factory):
+    problems = check(VALID, tmp_path_factory)
+    assert [problem for problem in problems if problem.severity == "error"] == []
+
+
+slow_ok = settings(
+    max_examples=150,
+    deadline=2000,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@slow_ok
+@given(documents=mutated())
+def test_mutated_values_always_get_a_placed_verdict(documents, tmp_path_factory):
+    check(yaml.safe_dump_all(documents, allow_unicode=True), tmp_path_factory)
+
+
+@slow_ok
+@given(data=st.data())
+def test_mutated_text_always_gets_a_placed_verdict(data, tmp_path_factory):
+    text = VALID
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text)))
+        cut = data.draw(st.integers(0, 12))
+        junk = data.draw(
+            st.one_of(
+                st.text(max_size=6),
+                st.sampled_from(["&a ", "*a", "<<: *a", "---\n", "\t", "[", "{", "!x ", "%Y\n", "'"]),
+            )
+        )
+        text = text[:at] + junk + text[at + cut :]
+    check(text, tmp_path_factory)
