@@ -22,6 +22,74 @@ ConditionData = tuple[
 
 HashPolicyData = tuple[Literal["header", "cookie", "query", "source_ip"], str]
 
+TemplatePart = str | tuple[str, str, str, int]
+"""Literal text, or a %...% variable: (command, argument, alternative, max length or -1), such as
+("REQ", "x-user", "", -1) for %REQ(X-USER)%. Commands: REQ, RESP, PROTOCOL, RESPONSE_CODE,
+START_TIME, ROUTE_NAME, UPSTREAM_CLUSTER, UPSTREAM_HOST, DOWNSTREAM_REMOTE_ADDRESS,
+DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT."""
+
+
+class HeaderEditsData(TypedDict):
+    """Header operations, run in this order (ISTIO 1.10)."""
+
+    remove: list[str]
+    set: list[tuple[str, list[TemplatePart]]]
+    add: list[tuple[str, list[TemplatePart]]]
+
+
+class RewriteData(TypedDict):
+    kind: Literal["none", "prefix", "full", "regex"]
+    length: int  # prefix: bytes of the path that are replaced
+    pattern: str  # regex: RE2
+    value: str  # what takes the place
+    authority: str  # new Host; "" = as it is
+
+
+class RedirectData(TypedDict):
+    status: int
+    path: RewriteData | None  # None = as it is
+    scheme: str  # "" = the request's
+    authority: str  # "" = the request's
+    port: int  # -1 = the request's, 0 = the protocol's default, else this one
+
+
+class DirectResponseData(TypedDict):
+    status: int
+    body: bytes
+
+
+class FaultData(TypedDict):
+    delay_ms: int  # 0 = none
+    delay_ppm: int  # parts per million
+    abort_status: int  # 0 = none
+    abort_ppm: int
+
+
+class MirrorData(TypedDict):
+    cluster: int  # -1 = no such cluster: nothing is sent
+    name: str
+    ppm: int
+
+
+class CorsData(TypedDict):
+    origins: list[tuple[Literal["exact", "prefix", "regex"], str]]
+    methods: str  # ready header value; "" = not sent; "*" echoes
+    headers: str
+    expose: str
+    max_age: str  # seconds; "" = not sent
+    credentials: bool
+    ignore_unmatched: bool  # unmatchedPreflights: IGNORE
+
+
+class RetryData(TypedDict):
+    attempts: int  # retries, not tries; 0 = none
+    per_try_timeout_ms: int  # 0 = none
+    retry_on: list[str]
+    status_codes: list[int]
+    backoff_ms: int
+    avoid_previous: bool  # retryIgnorePreviousHosts
+    remote_localities: bool
+
 
 class EndpointData(TypedDict):
     """One address of a cluster."""
@@ -62,6 +130,22 @@ class RouteData(TypedDict):
     cluster_names: list[str]  # same order: names, also of clusters that do not exist
     timeout_ms: int  # 0 = none
     hash_policies: list[HashPolicyData]
+    # Absent = the route does none of it. At most one of redirect and direct_response; then
+    # `clusters` is empty.
+    redirect: NotRequired[RedirectData]
+    direct_response: NotRequired[DirectResponseData]
+    rewrite: NotRequired[RewriteData]
+    # In the order they run; for a weighted route the arm's own come first (arm_edits).
+    request_edits: NotRequired[list[HeaderEditsData]]
+    response_edits: NotRequired[list[HeaderEditsData]]
+    # Per arm, same order as `clusters`; None = nothing
+    arm_request_edits: NotRequired[list[HeaderEditsData | None]]
+    arm_response_edits: NotRequired[list[HeaderEditsData | None]]
+    arm_authorities: NotRequired[list[str]]  # Host of the arm when the route sets none; "" = none
+    fault: NotRequired[FaultData]
+    mirrors: NotRequired[list[MirrorData]]
+    cors: NotRequired[CorsData]
+    retry: NotRequired[RetryData]
 
 
 class VirtualHostData(TypedDict):
