@@ -70,7 +70,7 @@ cdef size_t request_encode(char* out, const RequestHead* h, uint64_t timeout_us,
     at = put(at, v.base + v.method_name.off, v.method_name.len)
     at[0] = c' '
     at += 1
-    if v.path.len == 0:            # absolute-form without a path (RFC 9112 3.2.1)
+    if v.path.off != v.target.off:  # absolute-form without a path (RFC 9112 3.2.1)
         at[0] = c'/'
         at += 1
     at = put(at, v.base + v.target.off, v.target.len)

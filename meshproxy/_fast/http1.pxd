@@ -45,12 +45,14 @@ cdef int response_parse(ResponseHead* h, const char* base, uint32_t size, uint32
 # Chunked decoder: a state machine over any split of the input.
 cdef enum ChunkStage:
     CHUNK_SIZE = 0
+    CHUNK_PAD                        # blanks between the size and ";" or CR
     CHUNK_EXT
     CHUNK_SIZE_LF
     CHUNK_DATA
     CHUNK_DATA_CR
     CHUNK_DATA_LF
     TRAILER_START
+    TRAILER_NAME
     TRAILER_LINE
     TRAILER_LF
     TRAILER_END_LF

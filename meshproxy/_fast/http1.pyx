@@ -179,6 +179,29 @@ cdef int parse_request_line(RequestHead* h, const char* base, uint32_t at, uint3
     return 1
 
 
+# uri-host [ ":" port ] of [0-9]{0,5}, or nothing (RFC 9110 7.2); an IP literal is not read further than its brackets.
+cdef bint host_ok(const char* p, size_t n) noexcept nogil:
+    cdef size_t i = 0
+    if scan_span(p, n, CLASS_HOST) != n:
+        return False
+    if n and p[0] == b'[':
+        i = scan_find(p, n, b']') + 1
+        if i > n or i < 4:
+            return False
+    while i < n and p[i] != b':':
+        if p[i] == b'[' or p[i] == b']' or p[0] == b'[':
+            return False
+        i += 1
+    if i == n:
+        return True
+    if i == 0 or n - i > 6:
+        return False
+    for i in range(i + 1, n):
+        if p[i] < b'0' or p[i] > b'9':
+            return False
+    return True
+
+
 # Splits the target into authority, path and query (RFC 9112 3.2).
 cdef int parse_target(RequestHead* h) noexcept nogil:
     cdef RequestView* v = &h.view
@@ -199,7 +222,8 @@ cdef int parse_target(RequestHead* h) noexcept nogil:
         h.is_absolute = True
         at += scheme
         n = <uint32_t>scan_span(base + at, end - at, CLASS_HOST)
-        if n == 0 or (at + n < end and base[at + n] != b'/' and base[at + n] != b'?'):
+        if n == 0 or (at + n < end and base[at + n] != b'/' and base[at + n] != b'?') or (
+                not host_ok(base + at, n)):
             return request_bad(h, 400, DETAIL_INVALID_HOST)
         v.authority.off = at
         v.authority.len = n
@@ -209,6 +233,9 @@ cdef int parse_target(RequestHead* h) noexcept nogil:
     n = <uint32_t>scan_find(base + at, end - at, b'?')
     v.path.off = at
     v.path.len = n
+    if n == 0:                             # an absolute-form target without a path means "/" (RFC 9112 3.2.1)
+        v.path.off = v.authority.off - 1   # the second slash of "://"
+        v.path.len = 1
     v.query.off = v.query.len = 0
     if at + n < end:
         v.query.off = at + n + 1
@@ -230,7 +257,7 @@ cdef int parse_authority(RequestHead* h) noexcept nogil:
         if v.headers.fields[j].id == H_HOST:
             return request_bad(h, 400, DETAIL_INVALID_HOST)
     f = &v.headers.fields[i]
-    if scan_span(v.base + f.value, f.value_len, CLASS_HOST) != f.value_len:
+    if not host_ok(v.base + f.value, f.value_len):
         return request_bad(h, 400, DETAIL_INVALID_HOST)
     if not h.is_absolute:
         v.authority.off = f.value
@@ -284,6 +311,8 @@ cdef int response_framing(ResponseHead* h, Method method) noexcept nogil:
         return BAD
     if method == METHOD_HEAD or h.status < 200 or h.status == 204 or h.status == 304:
         h.framing = BODY_NONE
+        if length >= 0 and (h.status < 200 or h.status == 204):    # it may carry none (RFC 9110 8.6)
+            h.headers.fields[h.headers.slot[<int>H_CONTENT_LENGTH]].flags |= HF_DROP
     elif coding:
         h.framing = BODY_CHUNKED
     elif length >= 0:
@@ -378,9 +407,19 @@ cdef ChunkEvent chunk_next(ChunkDecoder* d, const char* p, size_t n, size_t* at,
             d.line_bytes = 0
             if c == b'\r':
                 d.stage = CHUNK_SIZE_LF
-            elif c == b';' or c == b' ' or c == b'\t':
+            elif c == b';':
                 d.stage = CHUNK_EXT
+            elif c == b' ' or c == b'\t':
+                d.stage = CHUNK_PAD
             else:
+                return CHUNK_EV_BAD
+        elif d.stage == CHUNK_PAD:
+            d.line_bytes += 1
+            if c == b'\r':
+                d.stage = CHUNK_SIZE_LF
+            elif c == b';':
+                d.stage = CHUNK_EXT
+            elif d.line_bytes > MAX_CHUNK_LINE or (c != b' ' and c != b'\t'):
                 return CHUNK_EV_BAD
         elif d.stage == CHUNK_EXT:
             d.line_bytes += 1
@@ -404,11 +443,17 @@ cdef ChunkEvent chunk_next(ChunkDecoder* d, const char* p, size_t n, size_t* at,
         elif d.stage == TRAILER_START:
             if c == b'\r':
                 d.stage = TRAILER_END_LF
-            elif c == b' ' or c == b'\t' or c == b'\n' or c == b':':
-                return CHUNK_EV_BAD
-            else:
-                d.stage = TRAILER_LINE
+            elif scan_span(&c, 1, CLASS_TOKEN) == 1:
+                d.stage = TRAILER_NAME
                 at[0] -= 1
+            else:
+                return CHUNK_EV_BAD
+        elif d.stage == TRAILER_NAME:
+            d.line_bytes += 1
+            if c == b':':
+                d.stage = TRAILER_LINE
+            elif d.line_bytes > MAX_TRAILER_BYTES or scan_span(&c, 1, CLASS_TOKEN) == 0:
+                return CHUNK_EV_BAD
         elif d.stage == TRAILER_LINE:
             d.line_bytes += 1
             if c == b'\r':
