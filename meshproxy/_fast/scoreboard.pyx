@@ -133,12 +133,13 @@ cdef class Scoreboard:
         fold(<uint64_t*>self.process_column(0), <uint64_t*>p, sizeof(ProcessColumn) // 8)
         for i in range(MAX_CLUSTER_SLOTS):
             c = self.cluster_column(worker, i)
-            if c.rq_total or c.cx_total or c.rq_active or c.cx_active:
+            if (c.rq_total or c.cx_total or c.rq_active or c.cx_active or c.cx_connect_fail
+                    or c.cx_none_healthy):
                 c.rq_active = c.cx_active = 0
                 fold_cluster(self.cluster_column(0, i), c)
         for i in range(MAX_ENDPOINT_SLOTS):
             e = self.endpoint_column(worker, i)
-            if e.rq_total or e.cx_total or e.rq_active or e.cx_active:
+            if e.rq_total or e.cx_total or e.rq_active or e.cx_active or e.cx_connect_fail:
                 e.rq_active = e.cx_active = 0
                 fold(<uint64_t*>self.endpoint_column(0, i), <uint64_t*>e, sizeof(EndpointColumn) // 8)
 
