@@ -37,6 +37,7 @@ class Worker:
         self._loop = loop
         self._channel: wire.Channel | None = None
         self._access_log: str = options["access_log"]
+        self._access_log_format: str = options["access_log_format"]
         self._access_log_fd = open_access_log(self._access_log)
         self._drain_ms: int = options["drain_ms"]
         self._listener_fds = [listener["fd"] for listener in start["listeners"]]
@@ -113,8 +114,12 @@ class Worker:
     def _reopen_access_log(self) -> None:
         if self._access_log in ("off", "-"):
             return
-        fresh = open_access_log(self._access_log)
-        self._engine.set_access_log(fresh)
+        try:
+            fresh = open_access_log(self._access_log)
+        except OSError as error:
+            print(f"worker {os.getpid()}: the access log stays as it is: {error}", file=sys.stderr)
+            return
+        self._engine.set_access_log(fresh, self._access_log_format)
         os.close(self._access_log_fd)
         self._access_log_fd = fresh
 

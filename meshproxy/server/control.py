@@ -46,7 +46,8 @@ def serve(options: Options) -> int:
     inherited = Inheritance()
     try:
         sockets = ListeningSockets(options.listen, options.admin, inherited)
-    except ListenError as error:
+        check_access_log(options.access_log)
+    except (ListenError, OSError) as error:
         print(f"meshproxy: {error}", file=sys.stderr)
         return EXIT_FAILURE
     loop = uvloop.new_event_loop()
@@ -214,14 +215,14 @@ class Control:
             # the watcher has begun its first look: what was edited between our load and that
             # look is news to nobody else
             await asyncio.to_thread(list_files, self._options.paths)
-            await self._reload()
+            await self._reload(is_expected=False)
             while True:
                 await self._reload(await upcoming)
                 upcoming = asyncio.ensure_future(anext(changes))
         finally:
             upcoming.cancel()
 
-    async def _reload(self, changed: Collection[str] = ()) -> None:
+    async def _reload(self, changed: Collection[str] = (), is_expected: bool = True) -> None:
         """Bring the files' present content to the workers; keep what was good of what is not."""
         assert self._configuration is not None
         notify.notify_reloading()
@@ -232,6 +233,8 @@ class Control:
             clear_new_slots(self.scoreboard, before, update)
             self._live_supervisor.send_update(update)
         notify.notify_ready()
+        if update is None and not problems and not is_expected:
+            return
         _log.info(
             "%s: generation %d, rejected objects: %d",
             "reloaded" if update is not None else "nothing changed for traffic",
@@ -297,6 +300,16 @@ class Control:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("internal error; traffic is not affected", exc_info=task.exception())
+
+
+def check_access_log(target: str) -> None:
+    """Fail here, in one line, rather than in every worker. Raises OSError."""
+    if target not in ("-", "off"):
+        try:
+            with open(target, "ab"):
+                pass
+        except OSError as error:
+            raise OSError(f"cannot write the access log {target}: {error.strerror}") from error
 
 
 def report(problems: Sequence[object]) -> None:

@@ -24,6 +24,17 @@ def test_start_port_in_use_is_exit_1(tmp_path: Path) -> None:
             )
 
 
+def test_start_access_log_that_cannot_be_written_is_exit_1(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9))
+    log = tmp_path / "absent" / "access.log"
+    flags = ["--listen=127.0.0.1:0", "--admin=off", f"--access-log={log}"]
+    result = run_command("run", "-f", str(path), *flags)
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"meshproxy: cannot write the access log {log}: No such file or directory\n"
+    )
+
+
 @pytest.mark.parametrize("command", ["run", "check", "explain"])
 def test_start_missing_file_is_exit_3(command: str, tmp_path: Path) -> None:
     extra = ["http://web/"] if command == "explain" else []

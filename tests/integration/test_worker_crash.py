@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,8 +41,15 @@ def _holds(pid: int, client: RawClient) -> bool:
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
         if line.split()[2].endswith(f":{port:04X}")
     }
-    links = (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
-    return any(link == f"socket:[{inode}]" for link in links for inode in inodes)
+    return bool(inodes & set(_socket_inodes(pid)))
+
+
+def _socket_inodes(pid: int) -> Iterator[str]:
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            link = os.readlink(f"/proc/{pid}/fd/{fd}")
+            if link.startswith("socket:["):
+                yield link[8:-1]
 
 
 def test_worker_killed_leaves_requests_of_the_others_untouched_and_is_replaced(
