@@ -127,3 +127,29 @@ def test_run_listens_on_ipv6(
     proxy = meshproxy_run(path, "--listen=[::1]:0")
     with RawClient(proxy.port, "::1") as client:
         assert client.get("web").status == 200
+
+
+def test_run_tcp_listener_balances_connections_not_requests(
+    meshproxy_run: MeshproxyRun, upstreams: Callable[..., Upstream], tmp_path: Path
+) -> None:
+    pods = [upstreams(name) for name in "ab"]
+    path = manifests.write(tmp_path, manifests.service("web", *(pod.port for pod in pods)))
+    proxy = meshproxy_run(path, "--listen=127.0.0.1:0=web.default:80/tcp")
+    seen = Counter()
+    for _ in range(4):
+        with proxy.client() as client:
+            (name,) = {client.get("anything").body for _ in range(5)}
+            seen[name] += 1
+    assert seen == {b"a": 2, b"b": 2}
+
+
+def test_run_reads_standard_input(upstream: Upstream) -> None:
+    text = manifests.service("web", upstream.port)
+    proxy = ProxyProcess("-f", "-", "--listen=127.0.0.1:0", "--admin=off", stdin=text)
+    try:
+        with proxy.wait_ready().client() as client:
+            assert client.get("web").status == 200
+        proxy.signal(signal.SIGUSR2)
+        proxy.wait_line("cannot replace the binary: the configuration came from standard input")
+    finally:
+        proxy.stop()

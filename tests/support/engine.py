@@ -345,9 +345,7 @@ def cluster(
     balance: LoadBalancerData = {"policy": policy}  # type: ignore[typeddict-item]
     if policy == "RING_HASH":
         up = [port for port in ports if port not in down]
-        hashes, owners = build_ring(
-            [f"{LOCALHOST}:{port}".encode() for port in up], [1] * len(up)
-        )
+        hashes, owners = build_ring([f"{LOCALHOST}:{port}".encode() for port in up], [1] * len(up))
         balance["ring_hashes"] = hashes
         balance["ring_endpoints"] = owners
     return {

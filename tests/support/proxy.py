@@ -39,15 +39,19 @@ def run_command(*args: str, stdin: str = "", **env: str) -> subprocess.Completed
 class ProxyProcess:
     """A running proxy; every wait is bounded."""
 
-    def __init__(self, *args: str, **env: str) -> None:
+    def __init__(self, *args: str, stdin: str = "", **env: str) -> None:
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "meshproxy", "run", *args],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=environment(**env),
         )
+        assert self.process.stdin is not None
+        with self.process.stdin as stream:
+            stream.write(stdin)
         self.lines: list[str] = []
         self._seen = 0
         self._news = threading.Condition()

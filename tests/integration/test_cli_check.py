@@ -1,0 +1,48 @@
+"""`meshproxy check`: exit codes and forms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from support import manifests
+from support.proxy import run_command
+
+WARNED = """\
+---
+apiVersion: v1
+kind: Unheard
+metadata: {name: of}
+"""
+REJECTED = """\
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec: {hosts: 7}
+"""
+
+
+def test_check_fine_is_exit_0(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9))
+    assert run_command("check", "-f", str(path)).returncode == 0
+    assert run_command("check", "-f", "-", stdin=path.read_text()).returncode == 0
+
+
+def test_check_only_warnings_is_exit_0_and_4_with_strict(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9) + WARNED)
+    result = run_command("check", "-f", str(path))
+    assert result.returncode == 0
+    assert f"{path}:" in result.stdout and ": warning MP" in result.stdout
+    assert run_command("check", "-f", str(path), "--strict").returncode == 4
+    assert run_command("check", "-f", str(path), MESHPROXY_STRICT="1").returncode == 4
+
+
+def test_check_errors_are_exit_3_and_json_has_the_documented_keys(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9) + REJECTED)
+    result = run_command("check", "-f", str(path), "-o", "json")
+    assert result.returncode == 3
+    (problem,) = json.loads(result.stdout)
+    keys = {"file", "line", "column", "object", "path", "severity", "code", "message"}
+    assert set(problem) == keys
+    assert (problem["file"], problem["severity"]) == (str(path), "error")
