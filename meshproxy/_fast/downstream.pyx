@@ -309,7 +309,9 @@ cdef class Http1Downstream(Downstream):
         cdef int how = 0
         cdef char* out
         self.encodes_chunks = False
-        if self.rt.is_draining or not self.keep_alive:
+        # A response that starts before its request ended: the rest of the request may never come, or never
+        # be read. Envoy closes here too.
+        if self.rt.is_draining or not self.keep_alive or self.state == DS_BODY:
             self.must_close = True
         if has_body and h.framing != BODY_LENGTH:
             if self.is_http10:
