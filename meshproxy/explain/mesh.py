@@ -59,7 +59,7 @@ class Mesh:
             endpoint=answer["endpoint"],
             split=_split(route) if route is not None else (),
             timeout_ms=route["timeout_ms"] if route is not None else 0,
-            retries=0,
+            retries=_retries(route),
             hash_key=_hash_key(request, route) if answer["hash"] is not None else None,
             rejected=tuple(_rejections(request, routes, answer["rejected"], route)),
             generation=self._data["generation"],
@@ -76,6 +76,11 @@ class Mesh:
 
 def _label(route: RouteData) -> str | int:
     return route["name"] or route["rule"]
+
+
+def _retries(route: RouteData | None) -> int:
+    retry = route.get("retry") if route is not None else None
+    return retry["attempts"] if retry is not None else 0
 
 
 def _split(route: RouteData) -> tuple[Arm, ...]:

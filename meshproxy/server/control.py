@@ -10,6 +10,7 @@ Law: no traffic passes here, so nothing here may be waited for by a request.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
@@ -24,6 +25,7 @@ from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.errors import ConfigError
 from meshproxy.listen import Address, ListenError, bound_address
 from meshproxy.server import notify
+from meshproxy.server.descriptors import raise_descriptor_limit
 from meshproxy.server.options import Options
 from meshproxy.server.sockets import ListeningSockets
 from meshproxy.server.supervisor import Supervisor, WorkerFailed
@@ -48,8 +50,9 @@ def serve(options: Options) -> int:
         sockets = ListeningSockets(options.listen, options.admin, inherited)
         check_access_log(options.access_log)
     except (ListenError, OSError) as error:
-        print(f"meshproxy: {error}", file=sys.stderr)
+        say(f"meshproxy: {error}")
         return EXIT_FAILURE
+    raise_descriptor_limit()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -169,9 +172,9 @@ class Control:
         try:
             self._configuration = Configuration(options.paths, options.namespace, options.listen)
         except ConfigError as error:
-            report(error.problems)
+            say(*error.problems)
             return False
-        report(self._configuration.problems)
+        say(*self._configuration.problems)
         return True
 
     def _on_ready(self) -> None:
@@ -179,11 +182,9 @@ class Control:
         self._is_serving = True
         where = ", ".join(map(str, self.addresses))
         services = self._configuration.service_count
-        print(
+        say(
             f"ready: listening on {where}, {services} service{'' if services == 1 else 's'}, "
-            f"generation {self.snapshot['generation']}",
-            file=sys.stderr,
-            flush=True,
+            f"generation {self.snapshot['generation']}"
         )
         self._inherited.tell_predecessor()
         notify.notify_ready()
@@ -227,8 +228,12 @@ class Control:
         assert self._configuration is not None
         notify.notify_reloading()
         before = self.snapshot
-        update, problems = self._configuration.reload(changed)
-        report(problems)
+        try:
+            update, problems = self._configuration.reload(changed)
+        except Exception:  # a bug of ours: the next edit must find us watching
+            _log.exception("internal error in a reload; generation %d stays", before["generation"])
+            return
+        say(*problems)
         if update is not None:
             clear_new_slots(self.scoreboard, before, update)
             self._live_supervisor.send_update(update)
@@ -312,8 +317,8 @@ def check_access_log(target: str) -> None:
             raise OSError(f"cannot write the access log {target}: {error.strerror}") from error
 
 
-def report(problems: Sequence[object]) -> None:
-    """Print verdicts as `meshproxy check` does."""
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    sys.stderr.flush()
+def say(*lines: object) -> None:
+    """Write lines to standard error; that nobody reads it is no reason to stop serving."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.flush()

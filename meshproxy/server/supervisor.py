@@ -19,6 +19,7 @@ from meshproxy.snapshot.model import SnapshotData
 
 _log = logging.getLogger(__name__)
 
+_READY_TIMEOUT_S = 60.0
 _SHORT_LIFE_S = 1.0  # dying younger than this counts towards the back-off
 _BACK_OFF_FIRST_S = 0.1
 _BACK_OFF_MAX_S = 5.0
@@ -65,7 +66,11 @@ class Supervisor:
         update = self._encode_full()
         for worker in self.workers.values():
             self._begin(worker, update)
-        await self._ready
+        try:
+            async with asyncio.timeout(_READY_TIMEOUT_S):
+                await self._ready
+        except TimeoutError:
+            raise WorkerFailed(f"no worker was ready within {_READY_TIMEOUT_S:.0f} s") from None
 
     def send_update(self, update: SnapshotData) -> None:
         """Bring the workers from the generation before to this one."""
