@@ -284,6 +284,7 @@ cdef class Http1Downstream(Downstream):
             e.status = status
             e.flags = FLAG_DPE
             e.detail = detail
+            e.bytes_sent = strlen(detail_body(detail))
             e.minor = 1
             e.remote.p = self.remote_text(&e.remote.n)
             self.rt.log.record(&e)

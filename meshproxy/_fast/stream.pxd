@@ -70,7 +70,7 @@ cdef class Stream(UpstreamSink):
     cdef bint request_done         # the whole request was received
     cdef bint response_started     # a byte of the response went downstream
     cdef bint is_waiting           # in pool.waiting
-    cdef bint was_reused           # the connection that was lost had served a request before
+    cdef bint was_stale            # the connection that was lost had served before, and not begun to answer
     cdef bint is_replayed
     cdef bint is_counted           # in the cluster's and endpoint's in-flight counts
     cdef bint is_finished

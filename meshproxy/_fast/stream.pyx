@@ -1,4 +1,4 @@
-from libc.string cimport memset
+from libc.string cimport memset, strlen
 
 cimport cython
 
@@ -6,6 +6,7 @@ from .access_log cimport LogEntry, LogText
 from .balancer cimport PickRequest
 from .encode cimport chunk_head, encode_bound, request_encode
 from .headers cimport *
+from .reply cimport detail_body
 from .router cimport VirtualHost, request_hash
 from .scoreboard cimport count_code, count_duration
 from .transport cimport SEND_DONE, SEND_FAILED, SEND_PENDING
@@ -58,7 +59,7 @@ cdef class Stream(UpstreamSink):
         self.block = NULL
         self.block_len = self.block_size = 0
         self.is_sent = self.request_done = self.response_started = False
-        self.is_waiting = self.was_reused = self.is_replayed = self.is_counted = self.is_finished = False
+        self.is_waiting = self.was_stale = self.is_replayed = self.is_counted = self.is_finished = False
         self.status = self.flags = 0
         self.detail = DETAIL_VIA_UPSTREAM
         self.sent_us = self.service_us = self.request_bytes = self.response_bytes = 0
@@ -260,7 +261,8 @@ cdef class Stream(UpstreamSink):
         return self.upstream_lost(detail)
 
     cdef int on_upstream_reset(self, Detail detail) except -1:
-        self.was_reused = self.upstream is not None and self.upstream.requests > 1
+        self.was_stale = (self.upstream is not None and self.upstream.requests > 1
+                          and not self.upstream.is_answered)
         self.upstream = None
         return self.upstream_lost(detail)
 
@@ -289,7 +291,7 @@ cdef class Stream(UpstreamSink):
     # A kept-alive connection closed under the request before a byte of the response: once, on a fresh one, and
     # only what may be repeated without harm (RFC 9110 9.2.2).
     cdef bint can_replay(self) noexcept:
-        return self.was_reused and not self.is_replayed and self.framing == BODY_NONE and self.request_done and (
+        return self.was_stale and not self.is_replayed and self.framing == BODY_NONE and self.request_done and (
             self.method in (METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_DELETE,
                             METHOD_TRACE))
 
@@ -322,8 +324,8 @@ cdef class Stream(UpstreamSink):
             return self.finish(False)
         return self.local_reply(400, FLAG_DPE, DETAIL_BODY_CODEC_ERROR)
 
+    # downstream stays until finish: the log names the client that went away.
     cdef int on_downstream_closed(self) except -1:
-        self.downstream = None
         if self.is_finished:
             return 0
         self.flags |= FLAG_DC
@@ -336,6 +338,8 @@ cdef class Stream(UpstreamSink):
         self.detail = detail
         self.status = status
         self.response_started = True
+        if self.method != METHOD_HEAD:
+            self.response_bytes = strlen(detail_body(detail))
         self.drop_upstream()
         self.rt.begin_send()
         if self.downstream.respond_local(status, detail, self.method != METHOD_HEAD) == SEND_FAILED:

@@ -52,6 +52,7 @@ cdef class UpstreamConnection(Transport):
     cdef Detail connect_failure    # what a connect() that failed at once means
     cdef Method method             # of the request in flight: decides the response's framing
     cdef ResponseStage stage
+    cdef bint is_answered          # a byte of the response came, 1xx included
     cdef bint keep_alive
     cdef int64_t body_left
     cdef ChunkDecoder chunks

@@ -53,7 +53,7 @@ cdef class UpstreamConnection(Transport):
         self.state = UP_CONNECTING
         self.stage = RESP_DONE
         self.connect_failure = DETAIL_LOCAL_CONNECT_FAILURE
-        self.keep_alive = False
+        self.keep_alive = self.is_answered = False
         self.body_left = 0
         self.requests = 0
         self.idle_next = self.idle_prev = NULL
@@ -74,6 +74,7 @@ cdef class UpstreamConnection(Transport):
     cdef int start_request(self, Method method) except -1:
         self.method = method
         self.stage = RESP_HEAD
+        self.is_answered = False
         return 0
 
     cdef void close_now(self) noexcept:
@@ -197,6 +198,7 @@ cdef class UpstreamConnection(Transport):
         cdef ssize_t used
         cdef Buffer held
         cdef UpstreamSink sink = self.sink
+        self.is_answered = True
         self.rt.begin_send()
         if self.stage == RESP_HEAD:
             held = self.partial
