@@ -135,7 +135,7 @@ def test_run_tcp_listener_balances_connections_not_requests(
     pods = [upstreams(name) for name in "ab"]
     path = manifests.write(tmp_path, manifests.service("web", *(pod.port for pod in pods)))
     proxy = meshproxy_run(path, "--listen=127.0.0.1:0=web.default:80/tcp")
-    seen = Counter()
+    seen: Counter[bytes] = Counter()
     for _ in range(4):
         with proxy.client() as client:
             (name,) = {client.get("anything").body for _ in range(5)}

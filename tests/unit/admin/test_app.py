@@ -66,7 +66,9 @@ def test_clusters_json_is_envoys(client: Client) -> None:
 
 def test_config_dump_shows_bytes_as_base64(client: Client, status: FixedStatus) -> None:
     ring = bytes(range(16))
-    status.snapshot["clusters"][1]["lb"] = {"policy": "RING_HASH", "ring_hashes": ring}
+    shown = status.snapshot["clusters"][1]
+    assert shown is not None
+    shown["lb"] = {"policy": "RING_HASH", "ring_hashes": ring}
     dumped = client.get("/config_dump").json()
     assert dumped["generation"] == 3
     assert base64.b64decode(dumped["clusters"]["1"]["lb"]["ring_hashes"]) == ring
