@@ -78,7 +78,8 @@ def _objects(value: Any) -> Iterator[tuple[Path, Any]]:
     """Give the objects of a document: itself, or the items of a List."""
     if value is None:
         return
-    if isinstance(value, dict) and value.get("kind") in LIST_KINDS:
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if isinstance(kind, str) and kind in LIST_KINDS:
         items = value.get("items")
         if isinstance(items, list):
             for index, item in enumerate(items):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
-from meshproxy.config.problem import Finding
+from meshproxy.config.problem import Finding, quote
 from meshproxy.config.resource import Key, Resource
 from meshproxy.config.service import Service, ServicePort
 
@@ -111,7 +111,7 @@ class EndpointIndex:
                 yield Finding(
                     "MP208",
                     ("spec", "ports", index, "targetPort"),
-                    f'expected the name of a container port, found "{str(port.target_port)[:60]}"'
+                    f"expected the name of a container port, found {quote(str(port.target_port))}"
                     " in no usable pod",
                 )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshproxy.config.pod import Pod
-from meshproxy.config.problem import Finding
+from meshproxy.config.problem import Finding, quote
 from meshproxy.config.resource import Resource
 from meshproxy.config.service import Service, ServicePort
 from meshproxy.config.workload_entry import WorkloadEntry
@@ -40,14 +40,14 @@ def pod_findings(resource: Resource) -> Iterator[Finding]:
             yield Finding(
                 "MP406",
                 ("spec", "address"),
-                f'expected an IP address, found "{model.spec.address[:60]}": not used',
+                f"expected an IP address, found {quote(model.spec.address)}: not used",
             )
     elif isinstance(model, Pod) and model.status.pod_ip:
         if canonical_address(model.status.pod_ip) is None:
             yield Finding(
                 "MP406",
                 ("status", "podIP"),
-                f'expected an IP address, found "{model.status.pod_ip[:60]}": not used',
+                f"expected an IP address, found {quote(model.status.pod_ip)}: not used",
             )
         elif model.status.conditions is None and model.status.phase not in FINISHED_PHASES:
             yield Finding("MP405", ("status",), "no conditions: taken as ready")
