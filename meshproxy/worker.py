@@ -40,7 +40,9 @@ class Worker:
         self._access_log_format: str = options["access_log_format"]
         self._access_log_fd = open_access_log(self._access_log)
         self._drain_ms: int = options["drain_ms"]
-        self._listener_fds = [listener["fd"] for listener in start["listeners"]]
+        self._listeners: list[tuple[int, int]] = [
+            (listener["id"], listener["fd"]) for listener in start["listeners"]
+        ]
         self._drain_deadline = 0.0
         self._is_draining = False
         self._stopped = loop.create_future()
@@ -51,14 +53,20 @@ class Worker:
             {**options, "access_log_fd": self._access_log_fd},
         )
 
-    async def run(self, sock: socket.socket, start: wire.Message, snapshot: SnapshotData) -> None:
+    def receive_snapshot(self, sock: socket.socket) -> bool:
+        """Apply the first snapshot; False when the control process gave up. Nothing of the
+        message outlives this call: the engine has its own form of it."""
+        update = wire.receive(sock)
+        if update is None:
+            return False
+        self._engine.apply(update["snapshot"])
+        return True
+
+    async def run(self, sock: socket.socket) -> None:
         """Serve until drained."""
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-            signal.signal(number, signal.SIG_IGN)  # a terminal signals the whole group
         self._loop.add_signal_handler(signal.SIGTERM, self._drain, self._drain_ms)
-        self._engine.apply(snapshot)
-        for listener in start["listeners"]:
-            self._engine.listen(listener["id"], listener["fd"])
+        for listener_id, fd in self._listeners:
+            self._engine.listen(listener_id, fd)
         self._channel = await wire.Channel.open(sock, self._on_message, self._on_control_gone)
         gc.collect()
         gc.freeze()
@@ -97,7 +105,7 @@ class Worker:
         self._is_draining = True
         self._drain_deadline = deadline
         self._engine.drain()
-        for fd in self._listener_fds:
+        for _, fd in self._listeners:
             os.close(fd)  # a new connection is refused, not left in a queue that nobody serves
         self._poll_drained()
 
@@ -135,20 +143,20 @@ def open_access_log(target: str) -> int:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # a terminal signals the whole group
     sock = socket.socket(fileno=int(sys.argv[1]))
     start = wire.receive(sock)
     if start is None or start["type"] != "start":  # the control process gave up before we began
         return
-    update = wire.receive(sock)
-    if update is None:
-        return
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(Worker(loop, start).run(sock, start, update["snapshot"]))
-        # one more turn lets "drained" leave and the sockets close
-        loop.run_until_complete(asyncio.sleep(0))
+        worker = Worker(loop, start)
+        if worker.receive_snapshot(sock):
+            loop.run_until_complete(worker.run(sock))
+            # one more turn lets "drained" leave and the sockets close
+            loop.run_until_complete(asyncio.sleep(0))
     finally:
         loop.close()
 
