@@ -1,4 +1,4 @@
-"""Drives the codec as a connection does: a head is parsed again from its first byte whenever more came."""
+"""Drives the codec as a connection does: more bytes, and the head is parsed from its first again."""
 
 from __future__ import annotations
 

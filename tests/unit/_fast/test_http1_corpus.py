@@ -1,6 +1,8 @@
-"""Every case of the corpus whole, byte by byte, split at every position, and with bytes behind it."""
+"""Every case of the corpus: whole, byte by byte, split at every position, with bytes behind."""
 
 from __future__ import annotations
+
+import itertools
 
 import pytest
 from corpus.http1.cases import Case, load
@@ -34,7 +36,7 @@ def test_corpus_split_anywhere_gives_the_same_events(case: Case) -> None:
     for cut in at:
         assert run(case, case.data[:cut], case.data[cut:]) == case.events, cut
     edges = sorted({0, *at, len(case.data)})
-    pieces = [case.data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [case.data[a:b] for a, b in itertools.pairwise(edges)]
     assert run(case, *pieces) == case.events
 
 
