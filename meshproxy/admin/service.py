@@ -31,4 +31,10 @@ async def serve_admin(proxy: ProxyControl, sock: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=1,
     )
-    await _Server(config).serve(sockets=[sock])
+    server = _Server(config)
+    server.servers = []  # uvicorn sets it once it has started
+    try:
+        await server.serve(sockets=[sock])
+    finally:
+        for listening in server.servers:
+            listening.close()

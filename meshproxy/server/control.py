@@ -40,6 +40,8 @@ EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_INVALID_CONFIG = 3
 
+_CLEAN_UP_S = 1.0  # for the admin page and the watcher to close what they hold
+
 _log = logging.getLogger(__name__)
 
 
@@ -108,9 +110,11 @@ class Control:
             _log.error("%s", error)
             return EXIT_FAILURE
         finally:
+            supervisor.kill()
             for task in self._tasks:
                 task.cancel()
-            supervisor.kill()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=_CLEAN_UP_S)
 
     # what the admin pages and the metrics read
 
