@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import os
 import sys
-from asyncio.subprocess import PIPE, STDOUT
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections import deque
 from pathlib import Path
 from typing import Self
 
 import meshproxy
+from meshproxy.demo import leash
 from meshproxy.demo.error import DemoError
 
 START_TIMEOUT_S = 15.0
@@ -31,11 +32,12 @@ class Child:
     @classmethod
     async def start(cls, title: str, module: str, *args: str) -> Self:
         process = await asyncio.create_subprocess_exec(
+            *_leash(),
             *_python(),
             "-m",
             module,
             *args,
-            stdin=PIPE,
+            stdin=DEVNULL,
             stdout=PIPE,
             stderr=STDOUT,
             env=_environment(),
@@ -81,6 +83,10 @@ class Child:
         if not self._said.done():
             error = DemoError(f"{self._title} ended at its start: {self.last_line}")
             self._said.set_exception(error)
+
+
+def _leash() -> list[str]:
+    return [sys.executable, "-I", "-S", leash.__file__, str(os.getpid())]
 
 
 def _python() -> list[str]:

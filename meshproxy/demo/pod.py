@@ -1,7 +1,6 @@
 """A pod of the demo: an HTTP/1.1 server in a process of its own, whose body is the pod's name.
 
-python -m meshproxy.demo.pod NAME: prints its port, serves on loopback, ends when its standard
-input does. So it never outlives whoever holds the other end, however that one dies.
+python -m meshproxy.demo.pod NAME: serves on loopback and prints its port.
 """
 
 from __future__ import annotations
@@ -35,14 +34,12 @@ def build_response(name: str) -> bytes:
 
 
 async def serve(name: str) -> None:
-    """Serve until standard input ends."""
+    """Serve until killed."""
     loop = asyncio.get_running_loop()
     response = build_response(name)
     server = await loop.create_server(lambda: PodConnection(response), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
-    ended = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), ended.set)  # nobody writes: readable means closed
-    await ended.wait()
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
