@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
+from meshproxy.config.deployment import Deployment
 from meshproxy.config.problem import Finding, quote
 from meshproxy.config.resource import Key, Resource
 from meshproxy.config.service import Service, ServicePort
@@ -45,14 +46,17 @@ class EndpointIndex:
             elif key.kind in ("Pod", "WorkloadEntry"):
                 self._index_workload(resource, adding)
                 touched |= self._referring.get(key, set())
-                touched.update(service.key for service in self._services_of(resource))
+                selecting = self._selecting_labels(key.namespace, labels_of(resource))
+                touched.update(service.key for service in selecting)
             elif key.kind == "EndpointSlice":
                 touched |= self._index_slice(resource, adding)
-        if key.kind == "Deployment":
-            if new is not None:
-                self._templates[key] = new
-            else:
-                self._templates.pop(key, None)
+            elif isinstance(resource.model, Deployment):
+                if adding:
+                    self._templates[key] = resource
+                else:
+                    self._templates.pop(key, None)
+                labels = _template_labels(resource)
+                touched.update(item.key for item in self._selecting_labels(key.namespace, labels))
         return touched
 
     def endpoints(self, service: Resource) -> dict[int, list[Endpoint]]:
@@ -89,7 +93,7 @@ class EndpointIndex:
         assert isinstance(model, Service)
         wanted = (model.spec.selector | labels).items()
         return any(
-            wanted <= template.model.spec.template.metadata.labels.items()  # type: ignore[attr-defined]
+            wanted <= _template_labels(template).items()
             for template in self._templates.values()
             if template.key.namespace == service.key.namespace
         )
@@ -119,10 +123,10 @@ class EndpointIndex:
         slices = self._slices.get(service.key)
         return [slices[key] for key in sorted(slices)] if slices else []
 
-    def _services_of(self, workload: Resource) -> Iterator[Resource]:
-        labels = labels_of(workload)
+    def _selecting_labels(self, namespace: str, labels: dict[str, str]) -> Iterator[Resource]:
+        """Give the services of a namespace whose selector selects these labels."""
         for pair in labels.items():
-            for key in self._selecting.get((workload.key.namespace, *pair), ()):
+            for key in self._selecting.get((namespace, *pair), ()):
                 service = self._services[key]
                 model = service.model
                 if isinstance(model, Service) and model.spec.selector.items() <= labels.items():
@@ -165,6 +169,12 @@ class EndpointIndex:
                 for pod in targets(other):
                     _file(self._referring, pod, service, True)
         return {service}
+
+
+def _template_labels(resource: Resource) -> dict[str, str]:
+    model = resource.model
+    assert isinstance(model, Deployment)
+    return model.spec.template.metadata.labels
 
 
 def _from_workloads(model: Service, port: ServicePort, selected: list[Resource]) -> list[Endpoint]:

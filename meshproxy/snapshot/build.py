@@ -122,15 +122,15 @@ class Builder:
         return update
 
     def _touched(self, stale: Stale) -> set[Key]:
-        """Give the objects whose references lead to a host that was compiled anew."""
+        """Give the objects that name a host that was compiled anew, and its Service."""
         registry = self._compiler.registry
         keys: set[Key] = set()
         for host in stale.clusters | stale.targets | stale.hosts:
             service = registry.services.get(host)
             if service is not None:
                 keys.add(service.key)
-                keys.update(registry.policies.lookup(host, service.key.namespace).keys)
-            keys.update(owner.key for owner in registry.routes.owners(host))
+            keys |= registry.policies.mentions.of(host)
+            keys |= registry.routes.mentions.of(host)
         return keys
 
     def _judge(self, keys: Collection[Key]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from meshproxy.config.virtual_service import HttpMatch, StringMatch
@@ -26,13 +27,21 @@ def conditions_of(match: HttpMatch) -> list[ConditionData]:
     for subject, wanted in subjects:
         if wanted is not None:
             found.append(_condition(subject, "", wanted, False, False))
-    for name, wanted in sorted(match.headers.items()):
-        found.append(_condition("header", name.lower(), wanted, False, False))
-    for name, wanted in sorted(match.without_headers.items()):
-        found.append(_condition("header", name.lower(), wanted, False, True))
+    for name, wanted in sorted(_lowered(match.headers), key=_name):
+        found.append(_condition("header", name, wanted, False, False))
+    for name, wanted in sorted(_lowered(match.without_headers), key=_name):
+        found.append(_condition("header", name, wanted, False, True))
     for name, wanted in sorted(match.query_params.items()):
         found.append(_condition("query", name, wanted, False, False))
     return found
+
+
+def _lowered(headers: Mapping[str, StringMatch]) -> Iterator[tuple[str, StringMatch]]:
+    return ((name.lower(), wanted) for name, wanted in headers.items())
+
+
+def _name(item: tuple[str, StringMatch]) -> str:
+    return item[0]
 
 
 def _matches_any(wanted: StringMatch) -> bool:

@@ -19,6 +19,7 @@ from meshproxy.config.destination_rule import (
 from meshproxy.config.host import covers, is_wildcard, resolve, specificity
 from meshproxy.config.resource import Key, Resource
 
+from .mention import MentionIndex
 from .model import HashPolicyData
 from .visibility import age_order, exported_to
 
@@ -91,6 +92,7 @@ class PolicyIndex:
     def __init__(self, namespace: str, cluster_domain: str) -> None:
         self._namespace = namespace
         self._cluster_domain = cluster_domain
+        self.mentions = MentionIndex()
         self._exact: dict[tuple[str, str], list[Resource]] = {}
         self._wildcards: dict[str, dict[str, list[Resource]]] = {}
         self._cache: dict[tuple[str, str], DestinationPolicy] = {}
@@ -109,11 +111,11 @@ class PolicyIndex:
                 continue
             host = self.host_of(rule)
             yield host
-            table = self._exact
+            self.mentions.change(key, (host,), adding)
             if is_wildcard(host):
                 rules = self._wildcards.setdefault(key.namespace, {}).setdefault(host, [])
             else:
-                rules = table.setdefault((key.namespace, host), [])
+                rules = self._exact.setdefault((key.namespace, host), [])
             rules[:] = [item for item in rules if item.key != key]
             if adding:
                 rules.append(rule)

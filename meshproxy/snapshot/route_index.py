@@ -8,6 +8,7 @@ from meshproxy.config.host import covers, is_wildcard, resolve, specificity
 from meshproxy.config.resource import Key, Resource
 from meshproxy.config.virtual_service import VirtualService
 
+from .mention import MentionIndex
 from .visibility import age_order, exported_to
 
 MESH = "mesh"
@@ -19,6 +20,7 @@ class RouteIndex:
     def __init__(self, namespace: str, cluster_domain: str) -> None:
         self._namespace = namespace
         self._cluster_domain = cluster_domain
+        self.mentions = MentionIndex()  # by their own hosts and their destinations
         self._exact: dict[str, list[Resource]] = {}
         self._wildcards: dict[str, list[Resource]] = {}
 
@@ -46,6 +48,7 @@ class RouteIndex:
         for resource, adding in ((old, False), (new, True)):
             if resource is None or not self.is_visible(resource):
                 continue
+            self.mentions.change(key, self._named(resource), adding)
             for host in self.hosts_of(resource):
                 yield host
                 table = self._wildcards if is_wildcard(host) else self._exact
@@ -73,11 +76,14 @@ class RouteIndex:
         owners = self._exact.get(host) or self._wildcards.get(host)
         return owners[0] if owners else None
 
-    def owners(self, host: str) -> list[Resource]:
-        """Give every VirtualService that names this host or covers it, the one in force first."""
-        best = self.lookup(host)
-        named = [*self._exact.get(host, ()), *self._wildcards.get(host, ())]
-        return named if best is None or best in named else [best, *named]
+    def _named(self, resource: Resource) -> set[str]:
+        model = resource.model
+        assert isinstance(model, VirtualService)
+        entries = (entry for rule in model.spec.http for entry in rule.route)
+        written = {entry.destination.host for entry in entries}
+        namespace = resource.key.namespace
+        full = {resolve(host, namespace, self._cluster_domain) for host in written}
+        return full | set(self.hosts_of(resource))
 
     def _order(self, resource: Resource) -> tuple[int, str, str, str]:
         """Own private objects first, then those exported here by name, then public ones."""

@@ -1,0 +1,106 @@
+"""Short manifests and a builder over them."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from pathlib import Path
+from typing import Any
+
+from meshproxy.snapshot.build import Builder
+
+ISTIO = "apiVersion: networking.istio.io/v1\n"
+
+
+def build_ring(keys: list[bytes], weights: list[int], minimum: int, maximum: int):
+    """A small stand-in for the compiled ring: 4 points per key, sorted."""
+    points = sorted(
+        (int.from_bytes(hashlib.sha256(key + bytes([i])).digest()[:8], "little"), index)
+        for index, key in enumerate(keys)
+        for i in range(4)
+    )
+    hashes = struct.pack(f"<{len(points)}Q", *(point for point, _ in points))
+    return hashes, struct.pack(f"<{len(points)}I", *(index for _, index in points))
+
+
+def service(name: str, ports: str = "{name: http, port: 80}", more: str = "", ns: str = "default"):
+    return (
+        f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: {ns}}}\n"
+        f"spec: {{selector: {{app: {name}}}, ports: [{ports}]{more}}}\n"
+    )
+
+
+def pod(name: str, app: str, address: str, version: str = "v1", ready: str = "True"):
+    return (
+        f"apiVersion: v1\nkind: Pod\n"
+        f"metadata: {{name: {name}, labels: {{app: {app}, version: {version}}}}}\n"
+        f'status: {{podIP: {address}, conditions: [{{type: Ready, status: "{ready}"}}]}}\n'
+    )
+
+
+def destination_rule(name: str, spec: str, ns: str = "default"):
+    return (
+        f"{ISTIO}kind: DestinationRule\nmetadata: {{name: {name}, namespace: {ns}}}\n"
+        f"spec: {{{spec}}}\n"
+    )
+
+
+def virtual_service(name: str, hosts: str, http: str, more: str = "", ns: str = "default"):
+    return (
+        f"{ISTIO}kind: VirtualService\nmetadata: {{name: {name}, namespace: {ns}}}\n"
+        f"spec: {{hosts: [{hosts}], http: [{http}]{more}}}\n"
+    )
+
+
+def to(host: str, subset: str = "", weight: int | None = None, port: int = 0) -> str:
+    """One entry of a rule's route."""
+    inside = f"host: {host}" + (f", subset: {subset}" if subset else "")
+    inside += f", port: {{number: {port}}}" if port else ""
+    return f"{{destination: {{{inside}}}" + (f", weight: {weight}}}" if weight is not None else "}")
+
+
+class Mesh:
+    """A builder over one file that can be rewritten."""
+
+    def __init__(self, folder: Path, *documents: str, **settings: Any) -> None:
+        self.path = folder / "mesh.yaml"
+        self.path.write_text("---\n".join(documents))
+        self.builder = Builder(**{"build_ring": build_ring, **settings})
+        self.problems = self.builder.load([str(self.path)])
+
+    def write(self, *documents: str):
+        self.path.write_text("---\n".join(documents))
+        update, self.problems = self.builder.reload([str(self.path)])
+        return update
+
+    @property
+    def codes(self) -> list[str]:
+        return [problem.code for problem in self.problems]
+
+    def cluster(self, name: str) -> dict[str, Any]:
+        (found,) = [item for item in self.builder.snapshot["clusters"].values()
+                    if item and item["name"] == name]  # fmt: skip
+        return dict(found)
+
+    def addresses(self, name: str) -> list[str]:
+        return [endpoint["address"] for endpoint in self.cluster(name)["endpoints"]]
+
+    def virtual_host(self, name: str) -> dict[str, Any]:
+        (found,) = [item for item in self.builder.snapshot["virtual_hosts"].values()
+                    if item and item["name"] == name]  # fmt: skip
+        return dict(found)
+
+    def routes(self, name: str = "web.default.svc.cluster.local:80") -> list[dict[str, Any]]:
+        return self.virtual_host(name)["routes"]
+
+    def domains(self) -> dict[str, dict[str, Any]]:
+        return {item["domain"]: dict(item) for item in self.builder.snapshot["domains"]}
+
+    def host_for(self, domain: str, port: int | None = None) -> str | None:
+        """The virtual host that a Host header leads to, by exact name."""
+        found = self.domains().get(domain)
+        if found is None:
+            return None
+        identity = found["ports"].get(port, found["default"])
+        item = self.builder.snapshot["virtual_hosts"].get(identity)
+        return item["name"] if item else None

@@ -1,0 +1,196 @@
+"""Step by step gives what all at once gives, and every update leads there."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mesh_text import Mesh, destination_rule, pod, service, to, virtual_service
+
+from meshproxy.snapshot import delta
+
+SLICE = """\
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}, namespace: default, labels: {{kubernetes.io/service-name: {service}}}}}
+addressType: IPv4
+ports: [{{name: http, port: 8080}}]
+endpoints: [{{addresses: [{address}], targetRef: {{kind: Pod, name: {pod}}}}}]
+"""
+
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: d, namespace: default}}
+spec: {{template: {{metadata: {{labels: {{app: {}, version: v2}}}}}}}}
+"""
+
+SUBSETS = "subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]"
+HASH = "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}"
+
+# Each object in its versions; the empty one means that it is absent.
+VERSIONS: list[list[str]] = [
+    ["", service("a"), service("a", "{name: tcp, port: 80}"), service("a", "{name: http, port: 81}"),
+     service("a", more=", clusterIP: 10.1.1.1")],
+    ["", service("b"), service("b", "{name: http, port: 80}, {name: http-x, port: 81}")],
+    ["", service("c", ns="other")],
+    ["", pod("p1", "a", "10.0.0.1"), pod("p1", "b", "10.0.0.1"), pod("p1", "a", "10.0.0.9", "v2"),
+     pod("p1", "a", "10.0.0.1", ready="False")],
+    ["", pod("p2", "a", "10.0.0.2", "v2"), pod("p2", "b", "10.0.0.2")],
+    ["", SLICE.format(name="s1", service="a", address="10.2.0.1", pod="p1"),
+     SLICE.format(name="s1", service="b", address="10.2.0.1", pod="p2")],
+    ["", SLICE.format(name="s2", service="a", address="10.2.0.2", pod="p1")],
+    ["", destination_rule("a", f"host: a, {SUBSETS}"), destination_rule("a", f"host: a, {HASH}"),
+     destination_rule("a", f"host: b, {SUBSETS}, {HASH}")],
+    ["", destination_rule("wide", f"host: '*.svc.cluster.local', {SUBSETS}"),
+     destination_rule("wide", f"host: '*.default.svc.cluster.local', {HASH}")],
+    ["", virtual_service("r", "a", f"{{route: [{to('a', 'v1', 9)}, {to('b', '', 1)}]}}"),
+     virtual_service("r", "a, ext.com", f"{{match: [{{port: 80}}], route: [{to('b')}]}}"),
+     virtual_service("r", "b", f"{{route: [{to('a', 'v2')}]}}")],
+    ["", virtual_service("w", "'*.svc.cluster.local'", f"{{route: [{to('a')}]}}"),
+     virtual_service("w", "a", f"{{route: [{to('b')}]}}"),
+     virtual_service("w", "ext.com, '*'", f"{{route: [{to('c.other.svc.cluster.local')}]}}")],
+    ["", DEPLOYMENT.format("a"), DEPLOYMENT.format("b")],
+]  # fmt: skip
+
+states = st.tuples(*(st.integers(0, len(versions) - 1) for versions in VERSIONS))
+
+
+def texts(state: tuple[int, ...]) -> list[str]:
+    chosen = (versions[index] for versions, index in zip(VERSIONS, state, strict=True))
+    return [text for text in chosen if text]
+
+
+def by_name(snapshot: Any) -> dict[str, Any]:
+    """A snapshot without ids, slots and generation."""
+    hosts = {item["id"]: item["name"] for item in snapshot["virtual_hosts"].values()}
+    clusters = {}
+    for item in snapshot["clusters"].values():
+        endpoints = [{**endpoint, "slot": None} for endpoint in item["endpoints"]]
+        clusters[item["name"]] = {**item, "id": None, "endpoints": endpoints}
+    names = {item["id"]: item["name"] for item in snapshot["clusters"].values()}
+    names[-1] = None
+    virtual_hosts = {}
+    for item in snapshot["virtual_hosts"].values():
+        virtual_hosts[item["name"]] = [
+            {
+                **route,
+                "slot": None,
+                "clusters": [(names[key], weight) for key, weight in route["clusters"]],
+            }
+            for route in item["routes"]
+        ]
+    domains = {
+        item["domain"]: (
+            {port: hosts[key] for port, key in item["ports"].items()},
+            hosts.get(item["default"]),
+        )
+        for item in snapshot["domains"]
+    }
+    return {"clusters": clusters, "hosts": virtual_hosts, "domains": domains}
+
+
+def check_ids(snapshot: Any) -> None:
+    slots = [
+        endpoint["slot"]
+        for item in snapshot["clusters"].values()
+        for endpoint in item["endpoints"]
+    ]
+    assert len(slots) == len(set(slots))
+    assert all(key == item["id"] for key, item in snapshot["clusters"].items())
+    assert all(key == item["id"] for key, item in snapshot["virtual_hosts"].items())
+    routes: dict[int, set[tuple]] = {}
+    for item in snapshot["virtual_hosts"].values():
+        for route in item["routes"]:
+            rule = (item["name"], route["virtual_service"], route["rule"])
+            routes.setdefault(route["slot"], set()).add(rule)
+    assert all(len(rules) == 1 for rules in routes.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(states, min_size=2, max_size=6))
+def test_step_by_step_equals_at_once_and_updates_lead_there(steps):
+    with tempfile.TemporaryDirectory() as folder:
+        mesh = Mesh(Path(folder))
+        held = mesh.builder.snapshot
+        for state in steps:
+            before = held
+            frozen = repr(before)
+            update = mesh.write(*texts(state))
+            whole = mesh.builder.snapshot
+            assert repr(before) == frozen, "a snapshot given out was changed"
+            held = held if update is None else delta.apply(held, update)
+            assert held == whole
+            check_ids(whole)
+        fresh_folder = Path(folder) / "fresh"
+        fresh_folder.mkdir()
+        fresh = Mesh(fresh_folder, *texts(steps[-1]))
+        assert by_name(mesh.builder.snapshot) == by_name(fresh.builder.snapshot)
+        verdicts = [(item.code, item.object, item.path) for item in mesh.problems]
+        assert sorted(verdicts) == sorted(
+            (item.code, item.object, item.path) for item in fresh.problems
+        )
+
+
+def test_same_name_keeps_its_ids_while_others_come_and_go(tmp_path):
+    mesh = Mesh(tmp_path, service("a"), pod("p1", "a", "10.0.0.1"), pod("p2", "a", "10.0.0.2"))
+    name = "outbound|80||a.default.svc.cluster.local"
+    before = mesh.cluster(name)
+    for number in range(5):
+        mesh.write(service("a"), service(f"x{number}"), pod("p2", "a", "10.0.0.2"))
+        after = mesh.cluster(name)
+        assert after["id"] == before["id"]
+        assert after["endpoints"][0]["slot"] == before["endpoints"][1]["slot"]
+
+
+def test_one_endpoint_change_updates_one_cluster_only(tmp_path):
+    services = [service(f"s{i}") for i in range(50)]
+    pods = [pod(f"p{i}", f"s{i}", f"10.0.0.{i}") for i in range(50)]
+    mesh = Mesh(tmp_path, *services, *pods)
+    untouched = mesh.builder.snapshot
+    pods[7] = pod("p7", "s7", "10.0.9.9")
+    update = mesh.write(*services, *pods)
+    assert [item["name"] for item in update["clusters"].values()] == [
+        "outbound|80||s7.default.svc.cluster.local"
+    ]
+    assert (update["virtual_hosts"], update["domains"], update["listeners"]) == ({}, None, None)
+    assert (update["generation"], update["full"]) == (untouched["generation"] + 1, False)
+
+
+def test_rewriting_the_same_text_changes_nothing(tmp_path):
+    mesh = Mesh(tmp_path, service("a"), pod("p", "a", "10.0.0.1"))
+    before = mesh.builder.snapshot
+    assert mesh.write(service("a"), pod("p", "a", "10.0.0.1")) is None
+    assert mesh.write("# a comment\n" + service("a"), pod("p", "a", "10.0.0.1")) is None
+    assert mesh.builder.snapshot is before
+
+
+def test_rejected_object_keeps_routing_by_its_last_good_version(tmp_path):
+    good = virtual_service("r", "a", f"{{name: good, route: [{to('a')}]}}")
+    bad = virtual_service("r", "a", f"{{name: bad, route: [{to('a')}], timeout: soon}}")
+    base = (service("a"), pod("p", "a", "10.0.0.1"))
+    mesh = Mesh(tmp_path, *base, good)
+    update = mesh.write(*base, bad, service("b"), pod("q", "b", "10.0.0.2"))
+    assert mesh.routes("a.default.svc.cluster.local:80")[0]["name"] == "good"
+    assert [item["name"] for item in update["virtual_hosts"].values()] == [
+        "b.default.svc.cluster.local:80"
+    ]
+    assert mesh.codes == ["MP402", "MP113"]
+    assert mesh.builder.rejected_count == 1
+    mesh.write(*base, bad.replace("soon", "5s"))
+    assert mesh.routes("a.default.svc.cluster.local:80")[0]["name"] == "bad"
+    assert mesh.codes == [] and mesh.builder.rejected_count == 0
+
+
+def test_all_orders_of_files_give_the_same_snapshot(tmp_path):
+    documents = [service("a"), pod("p", "a", "10.0.0.1"), texts((0,) * 9 + (1, 0, 0))[0]]
+    seen = []
+    for number, order in enumerate(itertools.permutations(documents)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        seen.append(Mesh(folder, *order).builder.snapshot)
+    assert all(item == seen[0] for item in seen)
