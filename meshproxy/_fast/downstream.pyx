@@ -277,7 +277,7 @@ cdef class Http1Downstream(Downstream):
         self.must_close = True
         self.held = None
         self.rt.begin_send()
-        self.respond_local(status, detail, True)
+        self.respond_local(status, <bytes>detail_body(detail), b"", True, None)
         self.rt.column.downstream_rq_xx[status // 100] += 1
         if self.rt.log is not None:
             memset(&e, 0, sizeof(e))
@@ -306,9 +306,11 @@ cdef class Http1Downstream(Downstream):
             return self.abort()
         return 0
 
-    cdef int respond_head(self, ResponseHead* h, bint has_body, uint64_t service_ms) except -1:
+    cdef int respond_head(self, ResponseHead* h, bint has_body, int64_t service_ms, bytes lines) except -1:
         cdef int how = 0
         cdef char* out
+        cdef const char* extra = NULL
+        cdef size_t extra_len = 0
         self.encodes_chunks = False
         # A response that starts before its request ended: the rest of the request may never come, or never
         # be read. Envoy closes here too.
@@ -324,10 +326,13 @@ cdef class Http1Downstream(Downstream):
             how |= RESPONSE_CLOSE
         elif self.is_http10:
             how |= RESPONSE_KEEP_ALIVE
-        out = self.rt.gather_room(encode_bound(self.rt.head_bytes, &h.headers))
+        if lines is not None:
+            extra = lines
+            extra_len = len(lines)
+        out = self.rt.gather_room(encode_bound(self.rt.head_bytes, &h.headers) + extra_len)
         if out == NULL:
-            return 0
-        self.rt.gather_wrote(response_encode(out, h, how, service_ms, self.rt.http_date()))
+            raise MemoryError("a response head does not fit into the send buffer")
+        self.rt.gather_wrote(response_encode(out, h, extra, extra_len, how, service_ms, self.rt.http_date()))
         return 0
 
     cdef int respond_body(self, const char* p, size_t n) except -1:
@@ -350,21 +355,18 @@ cdef class Http1Downstream(Downstream):
             self.put(b"0\r\n\r\n", 5)
         return self.send_gathered()
 
-    cdef SendResult respond_local(self, uint32_t status, Detail detail, bint has_body) except *:
-        cdef const char* body = detail_body(detail)
-        cdef size_t n = strlen(body)
-        cdef char* out
-        cdef int how = 0
-        if self.rt.is_draining or not self.keep_alive or self.state == DS_BODY:
-            self.must_close = True
-        if self.must_close:
-            how |= RESPONSE_CLOSE
-        elif self.is_http10:
-            how |= RESPONSE_KEEP_ALIVE
-        out = self.rt.gather_room(ENCODE_EXTRA)
-        self.rt.gather_wrote(local_encode(out, status, n, how, self.rt.http_date()))
+    # Made as an upstream would send it and passed on like one, so that a route's header edits apply.
+    cdef SendResult respond_local(self, uint32_t status, bytes body, bytes lines, bint has_body,
+                                  Stream stream) except *:
+        cdef ResponseHead* h = &self.rt.response
+        cdef char head[ENCODE_EXTRA]
+        cdef size_t n = local_encode(head, status, len(body), self.rt.http_date())
+        response_parse(h, head, <uint32_t>n, <uint32_t>n + 1, METHOD_HEAD)
+        if stream is not None:
+            lines = lines + stream.response_lines_for(h)
+        self.respond_head(h, False, NO_SERVICE_TIME, lines)
         if has_body:
-            self.rt.gather_add(body, n)
+            self.rt.gather_add(body, len(body))
         return self.send_gathered()
 
     cdef int stream_done(self, bint is_clean) except -1:

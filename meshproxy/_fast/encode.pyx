@@ -61,8 +61,17 @@ cdef char* put_uuid(char* out, RandomState* random) noexcept nogil:
     return out + 36
 
 
-cdef size_t request_encode(char* out, const RequestHead* h, uint64_t timeout_us, RandomState* random,
-                           Span* request_id) noexcept nogil:
+# The one Host line when it does not leave as it came.
+cdef char* put_host(char* out, HeaderTable* t, const char* authority, size_t n) noexcept nogil:
+    out = put(out, b"host: ", 6)
+    out = put(out, authority, n)
+    if t.slot[<int>H_HOST] >= 0:
+        t.fields[t.slot[<int>H_HOST]].flags |= HF_DROP
+    return put(out, b"\r\n", 2)
+
+
+cdef size_t request_encode(char* out, const RequestHead* h, const HeadChanges* changes, uint64_t timeout_us,
+                           RandomState* random, Span* request_id) noexcept nogil:
     cdef const RequestView* v = &h.view
     cdef HeaderTable* t = <HeaderTable*>&v.headers
     cdef char* at = out
@@ -70,17 +79,18 @@ cdef size_t request_encode(char* out, const RequestHead* h, uint64_t timeout_us,
     at = put(at, v.base + v.method_name.off, v.method_name.len)
     at[0] = c' '
     at += 1
-    if v.path.off != v.target.off:  # absolute-form without a path (RFC 9112 3.2.1)
-        at[0] = c'/'
-        at += 1
-    at = put(at, v.base + v.target.off, v.target.len)
+    if changes != NULL and changes.target_len:
+        at = put(at, changes.target, changes.target_len)
+    else:
+        if v.path.off != v.target.off:  # absolute-form without a path (RFC 9112 3.2.1)
+            at[0] = c'/'
+            at += 1
+        at = put(at, v.base + v.target.off, v.target.len)
     at = put(at, b" HTTP/1.1\r\n", 11)
-    if h.is_absolute or t.slot[<int>H_HOST] < 0:
-        at = put(at, b"host: ", 6)
-        at = put(at, v.base + v.authority.off, v.authority.len)
-        at = put(at, b"\r\n", 2)
-        if t.slot[<int>H_HOST] >= 0:
-            t.fields[t.slot[<int>H_HOST]].flags |= HF_DROP
+    if changes != NULL and changes.authority_len:
+        at = put_host(at, t, changes.authority, changes.authority_len)
+    elif h.is_absolute or t.slot[<int>H_HOST] < 0:
+        at = put_host(at, t, v.base + v.authority.off, v.authority.len)
     for i in range(t.count):
         if t.fields[i].id == H_TUNING or t.fields[i].id == H_ATTEMPT_COUNT:
             t.fields[i].flags |= HF_DROP
@@ -105,6 +115,8 @@ cdef size_t request_encode(char* out, const RequestHead* h, uint64_t timeout_us,
         at = put(at, b"x-envoy-expected-rq-timeout-ms: ", 32)
         at += scan_put_decimal(at, timeout_us // 1000)
         at = put(at, b"\r\n", 2)
+    if changes != NULL:
+        at = put(at, changes.lines, changes.lines_len)
     at = put(at, b"\r\n", 2)
     return <size_t>(at - out)
 
@@ -128,8 +140,8 @@ cdef char* put_framing(char* out, int how) noexcept nogil:
     return put(out, b"\r\n", 2)
 
 
-cdef size_t response_encode(char* out, const ResponseHead* h, int how, uint64_t service_ms,
-                            const char* date) noexcept nogil:
+cdef size_t response_encode(char* out, const ResponseHead* h, const char* lines, size_t lines_len, int how,
+                            int64_t service_ms, const char* date) noexcept nogil:
     cdef HeaderTable* t = <HeaderTable*>&h.headers
     cdef char* at = put_status(out, h.status)
     cdef int i = t.slot[<int>H_UPSTREAM_SERVICE_TIME]
@@ -143,14 +155,17 @@ cdef size_t response_encode(char* out, const ResponseHead* h, int how, uint64_t 
         at = put(at, b"date: ", 6)
         at = put(at, date, 29)
         at = put(at, b"\r\n", 2)
-    at = put(at, b"x-envoy-upstream-service-time: ", 31)
-    at += scan_put_decimal(at, service_ms)
-    at = put(at, b"\r\n", 2)
+    if service_ms >= 0:
+        at = put(at, b"x-envoy-upstream-service-time: ", 31)
+        at += scan_put_decimal(at, <uint64_t>service_ms)
+        at = put(at, b"\r\n", 2)
+    if lines_len:
+        at = put(at, lines, lines_len)
     at = put_framing(at, how)
     return <size_t>(at - out)
 
 
-cdef size_t local_encode(char* out, uint32_t status, size_t body_len, int how, const char* date) noexcept nogil:
+cdef size_t local_encode(char* out, uint32_t status, size_t body_len, const char* date) noexcept nogil:
     cdef const char* reason = status_reason(status)
     cdef char* at = put_status(out, status)
     at = put(at, reason, strlen(reason))
@@ -160,8 +175,7 @@ cdef size_t local_encode(char* out, uint32_t status, size_t body_len, int how, c
         at = put(at, b"\r\ncontent-type: text/plain", 26)
     at = put(at, b"\r\ndate: ", 8)
     at = put(at, date, 29)
-    at = put(at, b"\r\nserver: meshproxy\r\n", 21)
-    at = put_framing(at, how)
+    at = put(at, b"\r\nserver: meshproxy\r\n\r\n", 23)
     return <size_t>(at - out)
 
 

@@ -5,3 +5,4 @@ cdef class Engine:
     cdef Runtime rt
     cdef dict listeners            # id -> list of Listener
     cdef readonly bint is_closed
+    cdef str log_format

@@ -3,6 +3,7 @@ from .clib.socket cimport *
 from .cluster cimport Endpoint
 from .downstream cimport Http1Downstream
 from .listener cimport Listener
+from .mirror cimport Mirror
 from .reactor cimport Handler, Reactor
 from .runtime cimport Runtime
 from .scoreboard cimport Scoreboard
@@ -23,6 +24,7 @@ cdef class Engine:
             raise ValueError(f"worker: expected 1 to {scoreboard.workers}, got {worker}")
         self.is_closed = False
         self.listeners = {}
+        self.log_format = "text"
         self.rt = Runtime(Reactor(loop), scoreboard, worker)
         self.rt.reactor.on_batch_end = self.flush_log
         self.set_access_log(options.get("access_log_fd", -1), options.get("access_log_format", "text"))
@@ -92,17 +94,23 @@ cdef class Engine:
                 (<Downstream>h).abort()
             elif isinstance(h, TcpSide) and (<TcpSide>h).session is not None:
                 (<TcpSide>h).session.close_now()
+        for mirror in list(self.rt.mirrors):
+            (<Mirror>mirror).end()
         for h in self.handlers():
             if isinstance(h, UpstreamConnection):
                 (<UpstreamConnection>h).close_now()
         self.flush_log()
         self.rt.reactor.close()
 
-    def set_access_log(self, int fd, str format="text"):
-        """Log to `fd` from now on; -1 turns the log off. Raises ValueError for another format."""
+    def set_access_log(self, int fd, str format=None):
+        """Log to `fd` from now on; -1 turns the log off. `format` None keeps the one before.
+
+        Raises ValueError for a format that is neither "text" nor "json"."""
+        format = format or self.log_format
         if format not in ("text", "json"):
             raise ValueError(f'access log format: expected "text" or "json", got {format!r}')
         self.flush_log()
+        self.log_format = format
         self.rt.log = AccessLog(fd, format) if fd >= 0 else None
 
     def flush_log(self):

@@ -174,7 +174,7 @@ def encode_request(bytes data not None, unsigned long long timeout_us=0):
     if out == NULL:
         raise MemoryError()
     try:
-        return taken(out, request_encode(out, &h, timeout_us, &random, &request_id), bound)
+        return taken(out, request_encode(out, &h, NULL, timeout_us, &random, &request_id), bound)
     finally:
         free(out)
 
@@ -201,6 +201,6 @@ def encode_response(bytes data not None, bytes method not None=b"GET", bint http
     try:
         if h.status < 200:
             return taken(out, informational_encode(out, &h), bound)
-        return taken(out, response_encode(out, &h, how, 0, EPOCH), bound)
+        return taken(out, response_encode(out, &h, NULL, 0, how, 0, EPOCH), bound)
     finally:
         free(out)

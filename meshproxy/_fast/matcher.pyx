@@ -2,16 +2,12 @@ from libc.string cimport memcmp
 
 cimport cython
 
-from .clib.system cimport atomic_add
 from .headers cimport *
 from .scan cimport *
-from .scoreboard cimport Scoreboard
 
 KINDS = {"uri": COND_URI, "method": COND_METHOD, "authority": COND_AUTHORITY,
          "scheme": COND_SCHEME, "header": COND_HEADER, "query": COND_QUERY}
 OPS = {"exact": OP_EXACT, "prefix": OP_PREFIX, "regex": OP_REGEX, "present": OP_PRESENT}
-HASHES = {"header": HASH_HEADER, "cookie": HASH_COOKIE, "query": HASH_QUERY,
-          "source_ip": HASH_SOURCE_IP}
 # Ids that stand for exactly one name: such a header is found through its slot.
 cdef bint HAS_SLOT[H_COUNT]
 for _id in range(H_COUNT):
@@ -100,56 +96,6 @@ cdef class Condition:
         if not query_find(v, self.name, len(self.name), &value, &n):
             return 0
         return self.test(value, n)
-
-
-@cython.final
-cdef class Route:
-    def __cinit__(self, data, Scoreboard scoreboard):
-        cdef HashPolicy* policy
-        self.name = data["name"]
-        self.log_name = self.name.encode()
-        self.slot = data["slot"]
-        self.virtual_service = data["virtual_service"]
-        self.rule = data["rule"]
-        self.conditions = [Condition(c) for c in data["conditions"]]
-        self.cluster_ids = [cluster for cluster, _ in data["clusters"]]
-        self.weights = [weight for _, weight in data["clusters"]]
-        self.cluster_names = list(data["cluster_names"])
-        self.split = Schedule(self.weights) if len(self.weights) > 1 else None
-        self.cursor = scoreboard.route_cursor(self.slot)
-        self.timeout_us = <uint64_t>data["timeout_ms"] * 1000
-        self.names = []
-        self.hash_count = 0
-        for kind, name in data["hash_policies"][:MAX_HASH_POLICIES]:
-            encoded = name.encode()
-            self.names.append(encoded)
-            policy = &self.hash_policies[self.hash_count]
-            policy.kind = HASHES[kind]
-            policy.name = encoded
-            policy.name_len = len(encoded)
-            self.hash_count += 1
-
-    cdef int first_failing(self, const RequestView* v) except -2:
-        cdef int i
-        cdef Condition c
-        for i in range(len(self.conditions)):
-            c = <Condition>self.conditions[i]
-            if not c.holds(v):
-                return i
-        return -1
-
-    cdef int take_arm(self) noexcept:
-        if self.split is None:
-            return 0
-        return self.split.at(atomic_add(&self.cursor.value, 1))
-
-    def describe_condition(self, int index):
-        """(kind, name, op, value, inverted) of a condition, for explain."""
-        cdef Condition c = self.conditions[index]
-        kinds = {v: k for k, v in KINDS.items()}
-        ops = {v: k for k, v in OPS.items()}
-        return (kinds[<int>c.kind], c.name.decode(), ops[<int>c.op], c.value.decode(),
-                bool(c.is_inverted))
 
 
 cdef int query_find(const RequestView* v, const char* name, size_t n, const char** value,

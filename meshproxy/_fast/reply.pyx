@@ -67,6 +67,9 @@ fill(DETAIL_BODY_CODEC_ERROR, "http1.body_codec_error", "Bad Request")
 fill(DETAIL_LOCAL_RESET, "upstream_reset_before_response_started{local_reset}",
      "upstream connect error or disconnect/reset before headers. reset reason: local reset")
 fill(DETAIL_INTERNAL_ERROR, "internal_error", "Internal Server Error")
+fill(DETAIL_DIRECT_RESPONSE, "direct_response", "")
+fill(DETAIL_CORS_RESPONSE, "cors_response", "")
+fill(DETAIL_FAULT_ABORT, "fault_filter_abort", "fault filter abort")
 if filled != DETAIL_COUNT:
     raise ImportError("reply: a detail has no text")
 

@@ -5,8 +5,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from .headers cimport RequestView
-from .matcher cimport Route
 from .random cimport RandomState
+from .route cimport Route
 
 cdef struct Domain:
     uint64_t hash

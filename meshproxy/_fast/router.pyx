@@ -6,8 +6,9 @@ from libc.string cimport memcmp
 cimport cython
 
 from .headers cimport table_find
-from .matcher cimport *
+from .matcher cimport cookie_find, query_find
 from .random cimport rotl
+from .route cimport *
 from .scan cimport *
 
 

@@ -39,6 +39,8 @@ cdef class Runtime:
     cdef readonly int downstream_count
     cdef readonly int upstream_count
     cdef readonly int stream_count
+    cdef readonly int mirror_count
+    cdef set mirrors               # owns the Mirrors in flight
 
     cdef char* scratch             # owned
     cdef char* side                # owned

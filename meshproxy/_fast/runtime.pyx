@@ -27,6 +27,8 @@ cdef class Runtime:
         self.head_timeout_us = 60000000      # nginx client_header_timeout
         self.idle_timeout_us = 3600000000    # Envoy's default for downstream connections, 1 h
         self.downstream_count = self.upstream_count = self.stream_count = 0
+        self.mirror_count = 0
+        self.mirrors = set()
         self.part_count = self.block_count = 0
         self.side_used = self.gathered = 0
         self.date_s = 0

@@ -2,7 +2,8 @@
 # Invariant: nothing in a Snapshot changes after apply() returned it; a stream keeps the one it began with.
 from .cluster cimport Cluster
 from .headers cimport RequestView
-from .matcher cimport Route
+from .http1 cimport RequestHead
+from .route cimport Route
 from .router cimport DomainTable, VirtualHost
 from .scoreboard cimport Scoreboard
 
@@ -26,3 +27,4 @@ cdef class Snapshot:
     # None: unknown or removed cluster id (outcome no_cluster).
     cdef Cluster cluster_of(self, Route route, int arm)
     cdef Cluster cluster_at(self, int cluster_id)
+    cdef bint answered(self, Route route, RequestHead* h, dict answer) except -1

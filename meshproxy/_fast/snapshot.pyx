@@ -2,10 +2,12 @@ cimport cython
 
 from .balancer cimport PickRequest
 from .cluster cimport Endpoint
+from .forward cimport Origin, edited_request
 from .http1 cimport DEFAULT_HEAD_BYTES, RequestHead, request_parse
 from .random cimport RandomState, random_seed
 from .reply cimport detail_text
 from .router cimport request_hash
+from .types cimport DETAIL_CORS_RESPONSE, DETAIL_DIRECT_RESPONSE, DETAIL_FAULT_ABORT, Span
 
 
 @cython.final
@@ -87,11 +89,13 @@ cdef class Snapshot:
     def decide(self, bytes head, int listener=-1, unsigned long long seed=0, bytes source_ip=b""):
         """What the proxy would do with a request head (bytes of an HTTP/1.1 head), and why.
 
-        Keys: outcome (`routed`, `no_route`, `no_cluster`, `no_healthy_upstream`, `bad_request`), status
-        and detail (bad_request only), virtual_host (name or None), virtual_host_id, route_index,
-        route (Route or None), rejected: list of (route_index, condition_index), arm, cluster
-        (name or None), cluster_id, endpoint (text or None), endpoint_name, hash (int or None).
-        The split is drawn by `seed` and the route's own cursor is left alone.
+        Keys: outcome (`routed`, `redirect`, `direct_response`, `fault`, `no_route`, `no_cluster`,
+        `no_healthy_upstream`, `bad_request`), status, detail (of an answer made here, else 0 and ""),
+        location, body (redirect, direct response), virtual_host (name or None), virtual_host_id,
+        route_index, route (Route or None), rejected: list of (route_index, condition_index), arm,
+        cluster (name or None), cluster_id, endpoint (text or None), endpoint_name, hash (int or None),
+        forwarded (the head as the upstream gets it, or b""), delay_ms, mirrors (cluster ids).
+        The split and faults are drawn by `seed`; the route's own cursor is left alone.
         """
         cdef RequestHead h
         cdef RandomState random
@@ -100,10 +104,14 @@ cdef class Snapshot:
         cdef Route route = None
         cdef Cluster cluster
         cdef Endpoint endpoint
+        cdef Origin origin = Origin()
+        cdef Span request_id
         cdef int i, failing
         answer = {"outcome": "no_route", "virtual_host": None, "virtual_host_id": -1,
                   "route_index": -1, "route": None, "rejected": [], "arm": -1, "cluster": None,
-                  "cluster_id": -1, "endpoint": None, "endpoint_name": "", "hash": None}
+                  "cluster_id": -1, "endpoint": None, "endpoint_name": "", "hash": None,
+                  "status": 0, "detail": "", "location": "", "body": b"", "forwarded": b"",
+                  "delay_ms": 0, "mirrors": []}
         if request_parse(&h, head, len(head), max(DEFAULT_HEAD_BYTES, len(head) + 1)) <= 0:
             answer.update(outcome="bad_request", status=h.error_status,
                           detail=(<bytes>detail_text(h.error_detail)).decode())
@@ -121,6 +129,8 @@ cdef class Snapshot:
         if route is None:
             return answer
         answer.update(route_index=i, route=route)
+        if self.answered(route, &h, answer):
+            return answer
         random_seed(&random, seed)
         arm = route.split.at(seed) if route.split is not None else 0
         answer.update(arm=arm, cluster=route.cluster_names[arm],
@@ -134,12 +144,41 @@ cdef class Snapshot:
         request.has_hash = request_hash(route, &h.view, source_ip, &request.hash)
         if request.has_hash:
             answer["hash"] = request.hash
+        origin.remote = source_ip + b":0" if source_ip else b""
+        origin.cluster = cluster.log_name
+        answer["forwarded"] = edited_request(route, arm, &h, origin, &random, &request_id)
+        if route.fault is not None:
+            if route.fault.draws_delay(&random):
+                answer["delay_ms"] = route.fault.delay_us // 1000
+            if route.fault.draws_abort(&random):
+                answer.update(outcome="fault", status=route.fault.abort_status,
+                              detail=(<bytes>detail_text(DETAIL_FAULT_ABORT)).decode())
+                return answer
+        answer["mirrors"] = [cluster_id for cluster_id, _ in route.mirrors]
         endpoint = cluster.pick(&request)
         if endpoint is None:
             answer["outcome"] = "no_healthy_upstream"
             return answer
         answer.update(outcome="routed", endpoint=endpoint.text, endpoint_name=endpoint.name)
         return answer
+
+    # Fills `answer` when the route replies by itself.
+    cdef bint answered(self, Route route, RequestHead* h, dict answer) except -1:
+        cdef list lines = []
+        if route.redirect is not None:
+            answer.update(outcome="redirect", status=route.redirect.status,
+                          location=route.redirect.location(&h.view).decode("latin-1"))
+        elif route.is_direct:
+            answer.update(outcome="direct_response", status=route.direct_status,
+                          body=route.direct_body)
+        elif route.cors is not None and route.cors.judge(&h.view, lines) == 1:
+            answer.update(outcome="direct_response", status=200,
+                          detail=(<bytes>detail_text(DETAIL_CORS_RESPONSE)).decode())
+            return True
+        else:
+            return False
+        answer["detail"] = (<bytes>detail_text(DETAIL_DIRECT_RESPONSE)).decode()
+        return True
 
     def cluster_endpoints(self, int cluster_id):
         """[(address, name, is_healthy)] of a cluster, in its own order."""

@@ -1,6 +1,6 @@
 # stream.pxd: one request and its response, any version. Reads straight down:
 #
-#   start: route -> split -> pick -> encode -> acquire -> send      (on_upstream_ready when it had to wait)
+#   start: route -> answer | split -> encode -> fault -> dispatch: pick -> acquire     (on_upstream_ready when it had to wait)
 #   on_request_body / request_end: bytes to the upstream, chunked again when they came chunked
 #   on_response_head / body / flush: bytes to the downstream
 #   finish: counters, access log, connection back to the pool       exactly once, whatever happened
@@ -9,14 +9,15 @@
 #   (1) counted in flight (cluster, endpoint, process) from start to finish, exactly once each
 #   (2) after finish() downstream and upstream are None; no callback reaches a finished stream
 #   (3) block holds the serialised request head until finish, so it can be sent again
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from .access_log cimport LogText
 from .buffer cimport Buffer
 from .cluster cimport Cluster, Endpoint
+from .forward cimport Origin
 from .headers cimport RequestView
 from .http1 cimport RequestHead, ResponseHead
-from .matcher cimport Route
+from .logged cimport LoggedRequest
+from .route cimport Route
 from .runtime cimport Runtime
 from .snapshot cimport Binding, Snapshot
 from .timer cimport Timer
@@ -29,26 +30,20 @@ cdef class Downstream(Transport):
     cdef Stream stream             # the request being served, or None (HTTP/1.1)
     cdef Binding binding
 
-    cdef int respond_head(self, ResponseHead* h, bint has_body, uint64_t service_ms) except -1
+    # lines: header lines to append, or None. service_ms NO_SERVICE_TIME: no upstream sent it.
+    cdef int respond_head(self, ResponseHead* h, bint has_body, int64_t service_ms, bytes lines) except -1
     cdef int respond_informational(self, ResponseHead* h) except -1
     cdef int respond_body(self, const char* p, size_t n) except -1
     cdef SendResult respond_flush(self, bint is_complete) except *
-    cdef SendResult respond_local(self, uint32_t status, Detail detail, bint has_body) except *
+    # A reply of the proxy's own; `stream` None for a head that was no request.
+    cdef SendResult respond_local(self, uint32_t status, bytes body, bytes lines, bint has_body,
+                                  Stream stream) except *
     # The stream is over. is_clean: request and response are whole, the connection may serve another.
     cdef int stream_done(self, bint is_clean) except -1
     cdef int resume_request(self) except -1
     cdef int abort(self) except -1     # closes at once; the stream hears on_downstream_closed
     cdef const char* remote_text(self, size_t* n) noexcept
     cdef bytes source_ip(self)
-
-# Spans of the request the access log prints, over `text`.
-cdef struct LoggedRequest:
-    Span method
-    Span path
-    Span authority
-    Span forwarded_for
-    Span user_agent
-    Span request_id
 
 cdef class Stream(UpstreamSink):
     cdef Runtime rt
@@ -82,9 +77,14 @@ cdef class Stream(UpstreamSink):
     cdef uint64_t service_us       # response head received - sent_us
     cdef uint64_t request_bytes
     cdef uint64_t response_bytes
-    cdef Timer timer               # route timeout
-    cdef Buffer text               # what the log keeps of the request, None when the log is off
-    cdef LoggedRequest logged
+    cdef Timer timer               # route timeout, or an injected delay
+    cdef LoggedRequest logged      # None when the log is off
+    cdef int arm                   # of the route's split; -1 = none taken
+    cdef bint is_delayed           # by an injected fault: the timer dispatches
+    cdef bint has_hash
+    cdef uint64_t hash
+    cdef list cors_lines           # to add to the response, or None
+    cdef list mirrors              # Mirror copies not sent yet, or None
 
     cdef int start(self, RequestHead* h) except -1
     cdef int on_request_body(self, const char* p, size_t n) except -1
@@ -97,15 +97,21 @@ cdef class Stream(UpstreamSink):
     cdef int on_bad_request_body(self) except -1
     cdef int local_reply(self, uint32_t status, uint32_t flag, Detail detail) except -1
     cdef int choose(self, RequestHead* h) except -1
-    cdef int refuse(self, RequestHead* h, uint32_t status, uint32_t flag, Detail detail) except -1
+    cdef int answer(self, const RequestView* v) except -1
+    cdef int answer_with(self, uint32_t status, Detail detail, bytes body, bytes lines) except -1
+    cdef int encode_head(self, RequestHead* h) except -1
+    cdef int hold_or_fail(self) except -1
+    cdef int abort_by_fault(self) except -1
+    cdef int dispatch(self) except -1
+    cdef int end_delay(self) except -1
+    cdef int after_request(self) except -1
+    cdef int pass_on(self, const char* p, size_t n) except -1
+    cdef bytes response_lines_for(self, ResponseHead* h)
+    cdef Origin origin(self)
     cdef int send_to_upstream(self) except -1
     cdef int gather_request(self, const char* p, size_t n) except -1
     cdef int upstream_lost(self, Detail detail) except -1
     cdef bint can_replay(self) noexcept
     cdef int drop_upstream(self) except -1
     cdef int finish(self, bint is_clean) except -1
-    cdef int keep_for_log(self, RequestHead* h, Span* request_id) except -1
-    cdef int keep_span(self, const char* base, Span s, Span* kept) except -1
-    cdef int keep_field(self, const RequestView* v, int i, Span* kept) except -1
-    cdef void log_span(self, LogText* out, Span s) noexcept
     cdef int write_log(self) except -1

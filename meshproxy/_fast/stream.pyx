@@ -1,11 +1,19 @@
-from libc.string cimport memset, strlen
+from libc.stdint cimport int64_t
+# Over 400 lines: one state machine whose steps read straight down; its actions live in route, forward, mirror, cors.
+from libc.string cimport memcpy, memset
 
 cimport cython
 
-from .access_log cimport LogEntry, LogText
+from .access_log cimport LogEntry
 from .balancer cimport PickRequest
+from .edits cimport drop_header, lines_bytes
 from .encode cimport chunk_head, encode_bound, request_encode
+from .fault cimport Fault
+from .forward cimport Origin, edited_request, response_lines
 from .headers cimport *
+from .http1 cimport request_parse
+from .mirror cimport Mirror
+from .random cimport random_next
 from .reply cimport detail_body
 from .router cimport VirtualHost, request_hash
 from .scoreboard cimport count_code, count_duration
@@ -18,7 +26,7 @@ cdef enum:
 
 
 cdef class Downstream(Transport):
-    cdef int respond_head(self, ResponseHead* h, bint has_body, uint64_t service_ms) except -1:
+    cdef int respond_head(self, ResponseHead* h, bint has_body, int64_t service_ms, bytes lines) except -1:
         return 0
 
     cdef int respond_informational(self, ResponseHead* h) except -1:
@@ -30,7 +38,8 @@ cdef class Downstream(Transport):
     cdef SendResult respond_flush(self, bint is_complete) except *:
         return SEND_DONE
 
-    cdef SendResult respond_local(self, uint32_t status, Detail detail, bint has_body) except *:
+    cdef SendResult respond_local(self, uint32_t status, bytes body, bytes lines, bint has_body,
+                                  Stream stream) except *:
         return SEND_DONE
 
     cdef int stream_done(self, bint is_clean) except -1:
@@ -60,6 +69,9 @@ cdef class Stream(UpstreamSink):
         self.block_len = self.block_size = 0
         self.is_sent = self.request_done = self.response_started = False
         self.is_waiting = self.was_stale = self.is_replayed = self.is_counted = self.is_finished = False
+        self.is_delayed = self.has_hash = False
+        self.arm = -1
+        self.hash = 0
         self.status = self.flags = 0
         self.detail = DETAIL_VIA_UPSTREAM
         self.sent_us = self.service_us = self.request_bytes = self.response_bytes = 0
@@ -75,27 +87,130 @@ cdef class Stream(UpstreamSink):
             self.rt.give_block(self.block, self.block_size)
 
     cdef int start(self, RequestHead* h) except -1:
-        cdef Span request_id
-        cdef HeaderTable* t = &h.view.headers
-        cdef uint32_t head_end = 0
         self.start_us = self.rt.reactor.now_us
         self.method = h.view.method
         self.minor = h.minor
         self.framing = h.framing
+        self.request_done = h.framing == BODY_NONE
         self.snapshot = self.rt.snapshot
-        request_id.off = request_id.len = 0
-        if self.choose(h) < 0 or self.is_finished:
-            return 0
-        if t.count:
-            head_end = t.fields[t.count - 1].value + t.fields[t.count - 1].value_len
-        else:
-            head_end = h.view.target.off + h.view.target.len
-        self.block_size = encode_bound(head_end, t)
-        self.block = self.rt.take_block(self.block_size)
-        self.block_len = request_encode(self.block, h, self.route.timeout_us, &self.rt.random,
-                                        &request_id)
         if self.rt.log is not None:
-            self.keep_for_log(h, &request_id)
+            self.logged = LoggedRequest()
+            self.logged.keep(&h.view)
+        self.choose(h)
+        if self.is_finished:
+            return 0
+        if self.route.hash_count:
+            self.has_hash = request_hash(self.route, &h.view, self.downstream.source_ip(), &self.hash)
+        self.encode_head(h)
+        if not self.route.is_plain and self.hold_or_fail():
+            return 0
+        return self.dispatch()
+
+    # Route, split and cluster; or an answer, which finishes the stream.
+    cdef int choose(self, RequestHead* h) except -1:
+        cdef RequestView* v = &h.view
+        cdef VirtualHost host = self.snapshot.host_of(v, self.downstream.binding)
+        if host is not None:
+            self.route = host.match(v)
+        if self.route is None:
+            self.rt.column.no_route += 1
+            return self.local_reply(404, FLAG_NR, DETAIL_ROUTE_NOT_FOUND)
+        if not self.route.is_plain and self.answer(v):
+            return 0
+        self.arm = self.route.take_arm()
+        self.cluster = self.snapshot.cluster_of(self.route, self.arm)
+        if self.cluster is None:
+            self.rt.column.no_cluster += 1
+            return self.local_reply(503, FLAG_NC, DETAIL_CLUSTER_NOT_FOUND)
+        self.cluster.column.rq_total += 1
+        self.cluster.column.rq_active += 1
+        self.is_counted = True
+        return 0
+
+    # Redirect, direct response or CORS preflight: 1 when it was one.
+    cdef int answer(self, const RequestView* v) except -1:
+        cdef int judged
+        if self.route.redirect is not None:
+            self.answer_with(self.route.redirect.status, DETAIL_DIRECT_RESPONSE, b"",
+                             b"location: %b\r\n" % self.route.redirect.location(v))
+            return 1
+        if self.route.is_direct:
+            self.answer_with(self.route.direct_status, DETAIL_DIRECT_RESPONSE,
+                             self.route.direct_body, b"")
+            return 1
+        if self.route.cors is not None:
+            self.cors_lines = []
+            judged = self.route.cors.judge(v, self.cors_lines)
+            if judged == 1:
+                lines = lines_bytes(self.cors_lines)
+                self.cors_lines = None
+                self.answer_with(200, DETAIL_CORS_RESPONSE, b"", lines)
+                return 1
+        return 0
+
+    # The head as the upstream gets it, kept in block.
+    cdef int encode_head(self, RequestHead* h) except -1:
+        cdef HeaderTable* t = &h.view.headers
+        cdef Span request_id
+        cdef uint32_t head_end = h.view.target.off + h.view.target.len
+        cdef bytes edited
+        request_id.off = request_id.len = 0
+        if not self.route.edits_request:
+            if t.count:
+                head_end = t.fields[t.count - 1].value + t.fields[t.count - 1].value_len
+            self.block_size = encode_bound(head_end, t)
+            self.block = self.rt.take_block(self.block_size)
+            self.block_len = request_encode(self.block, h, NULL, self.route.timeout_us,
+                                            &self.rt.random, &request_id)
+        else:
+            edited = edited_request(self.route, self.arm, h, self.origin(), &self.rt.random, &request_id)
+            self.block_size = self.block_len = len(edited)
+            self.block = self.rt.take_block(self.block_size)
+            memcpy(self.block, <const char*>edited, self.block_len)
+        if self.logged is not None and request_id.off:
+            self.logged.keep_id(self.block, request_id)
+        return 0
+
+    # Mirrors are made, a fault is drawn. 1: the stream is finished, or delayed until its timer fires.
+    cdef int hold_or_fail(self) except -1:
+        cdef Fault fault = self.route.fault
+        cdef Cluster cluster
+        cdef Mirror mirror
+        for cluster_id, ppm in self.route.mirrors:
+            cluster = self.snapshot.cluster_at(cluster_id)
+            if cluster is not None and random_next(&self.rt.random) % 1000000 < <uint64_t>ppm:
+                mirror = Mirror(self.rt, cluster)
+                mirror.method = self.method
+                mirror.add(self.block, self.block_len)
+                self.mirrors = (self.mirrors or []) + [mirror]
+        if fault is None:
+            return 0
+        if fault.draws_delay(&self.rt.random):
+            self.is_delayed = True
+            self.flags |= FLAG_DI
+            self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + fault.delay_us)
+            return 1
+        return self.abort_by_fault()
+
+    cdef int abort_by_fault(self) except -1:
+        if self.route.fault is None or not self.route.fault.draws_abort(&self.rt.random):
+            return 0
+        self.local_reply(self.route.fault.abort_status, FLAG_FI, DETAIL_FAULT_ABORT)
+        return 1
+
+    # Picks the endpoint and gathers the head for it; request_flush sends.
+    cdef int dispatch(self) except -1:
+        cdef PickRequest request
+        request.random = &self.rt.random
+        request.attempt = 0
+        request.hash = self.hash
+        request.has_hash = self.has_hash
+        self.endpoint = self.cluster.pick(&request)
+        if self.endpoint is None:
+            self.cluster.column.cx_none_healthy += 1
+            return self.local_reply(503, FLAG_UH, DETAIL_NO_HEALTHY_UPSTREAM)
+        self.endpoint.column.rq_total += 1
+        self.endpoint.column.rq_active += 1
         self.pool = pool_of(self.rt, self.endpoint, self.cluster)
         self.rt.begin_send()
         self.upstream = self.pool.acquire(self, self.cluster, False)
@@ -106,65 +221,60 @@ cdef class Stream(UpstreamSink):
             self.rt.gather_add(self.block, self.block_len)
         return 0
 
-    # Route, split, endpoint; or a local reply, which finishes the stream.
-    cdef int choose(self, RequestHead* h) except -1:
-        cdef RequestView* v = &h.view
-        cdef VirtualHost host = self.snapshot.host_of(v, self.downstream.binding)
-        cdef PickRequest request
-        cdef int arm
-        if host is not None:
-            self.route = host.match(v)
-        if self.route is None:
-            self.rt.column.no_route += 1
-            return self.refuse(h, 404, FLAG_NR, DETAIL_ROUTE_NOT_FOUND)
-        arm = self.route.take_arm()
-        self.cluster = self.snapshot.cluster_of(self.route, arm)
-        if self.cluster is None:
-            self.rt.column.no_cluster += 1
-            return self.refuse(h, 503, FLAG_NC, DETAIL_CLUSTER_NOT_FOUND)
-        request.random = &self.rt.random
-        request.attempt = 0
-        request.hash = 0
-        request.has_hash = False
-        if self.route.hash_count:
-            request.has_hash = request_hash(self.route, v, self.downstream.source_ip(), &request.hash)
-        self.endpoint = self.cluster.pick(&request)
-        self.cluster.column.rq_total += 1
-        self.cluster.column.rq_active += 1
-        self.is_counted = True
-        if self.endpoint is None:
-            self.cluster.column.cx_none_healthy += 1
-            return self.refuse(h, 503, FLAG_UH, DETAIL_NO_HEALTHY_UPSTREAM)
-        self.endpoint.column.rq_total += 1
-        self.endpoint.column.rq_active += 1
+    # The injected delay is over.
+    cdef int end_delay(self) except -1:
+        self.is_delayed = False
+        if self.abort_by_fault():
+            return 0
+        self.dispatch()
+        if self.is_finished:
+            return 0
+        if self.upstream is not None:
+            if self.body is not None:
+                self.gather_request(self.body.bytes_at(), self.body.held())
+            self.send_to_upstream()
+            self.body = None
+        if self.request_done:
+            return self.after_request()
+        if not self.is_request_paused():
+            return self.downstream.resume_request()
         return 0
-
-    cdef int refuse(self, RequestHead* h, uint32_t status, uint32_t flag, Detail detail) except -1:
-        cdef Span request_id
-        request_id.off = request_id.len = 0
-        if h.framing == BODY_NONE:
-            self.request_done = True
-        if self.rt.log is not None:
-            self.keep_for_log(h, &request_id)
-        return self.local_reply(status, flag, detail)
 
     cdef int on_request_body(self, const char* p, size_t n) except -1:
         cdef char head[18]
         self.request_bytes += n
         if self.framing != BODY_CHUNKED:
-            return self.gather_request(p, n)
-        self.gather_request(head, chunk_head(head, n))
-        self.gather_request(p, n)
-        return self.gather_request(b"\r\n", 2)
+            return self.pass_on(p, n)
+        self.pass_on(head, chunk_head(head, n))
+        self.pass_on(p, n)
+        return self.pass_on(b"\r\n", 2)
 
     cdef int request_end(self) except -1:
         self.request_done = True
         if self.is_finished:
             return 0
+        if self.framing == BODY_CHUNKED:
+            self.pass_on(b"0\r\n\r\n", 5)
+        return self.after_request() if not self.is_delayed else 0
+
+    cdef int pass_on(self, const char* p, size_t n) except -1:
+        cdef Mirror mirror
+        if self.mirrors is not None:
+            for mirror in self.mirrors:
+                mirror.add(p, n)
+        return self.gather_request(p, n)
+
+    # The whole request was received and dispatched: the route's clock starts, mirrors leave (ISTIO 1.14, 1.17).
+    cdef int after_request(self) except -1:
         if self.route.timeout_us:
             self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.route.timeout_us)
-        if self.framing == BODY_CHUNKED:
-            return self.gather_request(b"0\r\n\r\n", 5)
+        if self.mirrors is None:
+            return 0
+        # The gather may hold this request's own bytes: they leave before a mirror uses it.
+        self.request_flush()
+        for mirror in self.mirrors:
+            (<Mirror>mirror).send(self.route.timeout_us)
+        self.mirrors = None
         return 0
 
     # Small pieces are copied by the gather; larger ones stay where they are until request_flush.
@@ -236,7 +346,37 @@ cdef class Stream(UpstreamSink):
         self.service_us = self.rt.reactor.now_us - self.sent_us
         self.status = h.status
         self.response_started = True
-        return self.downstream.respond_head(h, has_body, self.service_us // 1000)
+        if self.route.is_plain:
+            return self.downstream.respond_head(h, has_body, <int64_t>(self.service_us // 1000), None)
+        return self.downstream.respond_head(h, has_body, <int64_t>(self.service_us // 1000),
+                                            self.response_lines_for(h))
+
+    # Lines that the route adds to a response head; flags those it replaces.
+    cdef bytes response_lines_for(self, ResponseHead* h):
+        cdef RequestHead* request = NULL
+        cdef bytes lines = b""
+        if self.cors_lines is not None:
+            for name, _ in self.cors_lines:
+                drop_header(&h.headers, h.base, name)
+            lines = lines_bytes(self.cors_lines)
+        if self.route is None or not self.route.edits_response:
+            return lines
+        # The block is the request's head as it was sent, for %REQ()%.
+        if self.block_len and request_parse(&self.rt.request, self.block, <uint32_t>self.block_len,
+                                            <uint32_t>self.block_len + 1) > 0:
+            request = &self.rt.request
+        return lines + response_lines(self.route, self.arm, h, request, self.origin())
+
+    cdef Origin origin(self):
+        cdef Origin origin = Origin()
+        cdef size_t n = 0
+        cdef const char* p = self.downstream.remote_text(&n)
+        origin.remote = p[:n] if n else b""
+        if self.cluster is not None:
+            origin.cluster = self.cluster.log_name
+        if self.endpoint is not None:
+            origin.host = self.endpoint.log_text
+        return origin
 
     cdef int on_response_body(self, const char* p, size_t n) except -1:
         self.response_bytes += n
@@ -296,6 +436,8 @@ cdef class Stream(UpstreamSink):
                             METHOD_TRACE))
 
     cdef int on_timer(self, Timer* t) except -1:
+        if self.is_delayed:
+            return self.end_delay()
         self.endpoint.column.rq_timeout += 1
         self.cluster.column.rq_timeout += 1
         if self.response_started:
@@ -335,14 +477,18 @@ cdef class Stream(UpstreamSink):
 
     cdef int local_reply(self, uint32_t status, uint32_t flag, Detail detail) except -1:
         self.flags |= flag
+        return self.answer_with(status, detail, <bytes>detail_body(detail), b"")
+
+    cdef int answer_with(self, uint32_t status, Detail detail, bytes body, bytes lines) except -1:
         self.detail = detail
         self.status = status
         self.response_started = True
         if self.method != METHOD_HEAD:
-            self.response_bytes = strlen(detail_body(detail))
+            self.response_bytes = len(body)
         self.drop_upstream()
         self.rt.begin_send()
-        if self.downstream.respond_local(status, detail, self.method != METHOD_HEAD) == SEND_FAILED:
+        if self.downstream.respond_local(status, body, lines, self.method != METHOD_HEAD,
+                                         self) == SEND_FAILED:
             return self.downstream.abort()
         return self.finish(self.request_done)
 
@@ -386,44 +532,10 @@ cdef class Stream(UpstreamSink):
             return downstream.stream_done(is_clean)
         return 0
 
-    cdef int keep_for_log(self, RequestHead* h, Span* request_id) except -1:
-        cdef RequestView* v = &h.view
-        cdef HeaderTable* t = &v.headers
-        self.text = Buffer()
-        self.keep_span(v.base, v.method_name, &self.logged.method)
-        self.keep_span(v.base, v.target, &self.logged.path)
-        self.keep_span(v.base, v.authority, &self.logged.authority)
-        self.keep_field(v, t.slot[<int>H_X_FORWARDED_FOR], &self.logged.forwarded_for)
-        self.keep_field(v, t.slot[<int>H_USER_AGENT], &self.logged.user_agent)
-        if request_id.off:
-            self.keep_span(self.block, request_id[0], &self.logged.request_id)
-        else:
-            self.keep_field(v, t.slot[<int>H_X_REQUEST_ID], &self.logged.request_id)
-        return 0
-
-    cdef int keep_span(self, const char* base, Span s, Span* kept) except -1:
-        kept.off = <uint32_t>self.text.held()
-        kept.len = s.len
-        if s.len:
-            self.text.append(base + s.off, s.len)
-        return 0
-
-    cdef int keep_field(self, const RequestView* v, int i, Span* kept) except -1:
-        cdef Span s
-        s.off = s.len = 0
-        if i >= 0:
-            s.off = v.headers.fields[i].value
-            s.len = v.headers.fields[i].value_len
-        return self.keep_span(v.base, s, kept)
-
-    cdef void log_span(self, LogText* out, Span s) noexcept:
-        out.p = self.text.bytes_at() + s.off if s.len else NULL
-        out.n = s.len
-
     cdef int write_log(self) except -1:
         cdef LogEntry e
         cdef size_t n = 0
-        if self.text is None:
+        if self.logged is None:
             return 0
         memset(&e, 0, sizeof(e))
         e.duration_us = self.rt.reactor.now_us - self.start_us
@@ -435,12 +547,7 @@ cdef class Stream(UpstreamSink):
         e.flags = self.flags
         e.detail = self.detail
         e.minor = self.minor
-        self.log_span(&e.method, self.logged.method)
-        self.log_span(&e.path, self.logged.path)
-        self.log_span(&e.authority, self.logged.authority)
-        self.log_span(&e.forwarded_for, self.logged.forwarded_for)
-        self.log_span(&e.user_agent, self.logged.user_agent)
-        self.log_span(&e.request_id, self.logged.request_id)
+        self.logged.fill(&e)
         if self.endpoint is not None:
             e.upstream_host.p = self.endpoint.log_text
             e.upstream_host.n = len(self.endpoint.log_text)

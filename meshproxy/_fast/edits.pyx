@@ -1,0 +1,49 @@
+cimport cython
+
+from .headers cimport HF_DROP, table_find
+from .template cimport Template
+
+
+@cython.final
+cdef class HeaderEdits:
+    """Built from HeaderEditsData: `remove` names, `set` and `add` (name, template parts) pairs."""
+
+    def __cinit__(self, data):
+        self.removed = [name.lower().encode() for name in data["remove"]]
+        self.overwritten = [(name.encode(), name.lower().encode(), Template(parts))
+                            for name, parts in data["set"]]
+        self.added = [(name.encode(), name.lower().encode(), Template(parts))
+                      for name, parts in data["add"]]
+
+    cdef list apply(self, HeaderTable* t, const char* base, FormatView* v, dict known, list lines):
+        cdef list out = list(lines)
+        cdef bytes value
+        # Values are formatted against the headers as they were before this step.
+        ready = [(name, lower, (<Template>template).render(v, known), True)
+                 for name, lower, template in self.overwritten]
+        ready += [(name, lower, (<Template>template).render(v, known), False)
+                  for name, lower, template in self.added]
+        for lower in self.removed:
+            drop_header(t, base, lower)
+            out = [line for line in out if line[0].lower() != lower]
+        for name, lower, value, is_set in ready:
+            if not value:
+                continue
+            if is_set:
+                drop_header(t, base, lower)
+                out = [line for line in out if line[0].lower() != lower]
+            out.append((name, value))
+        return out
+
+
+cdef void drop_header(HeaderTable* t, const char* base, bytes lower) noexcept:
+    cdef const char* name = lower
+    cdef size_t n = len(lower)
+    cdef int i = table_find(t, base, name, n, 0)
+    while i >= 0:
+        t.fields[i].flags |= HF_DROP
+        i = table_find(t, base, name, n, i + 1)
+
+
+cdef bytes lines_bytes(list lines):
+    return b"".join([b"%b: %b\r\n" % (name, value) for name, value in lines])

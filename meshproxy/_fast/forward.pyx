@@ -1,0 +1,106 @@
+from datetime import datetime, timezone
+
+from libc.stdlib cimport free, malloc
+
+cimport cython
+
+from .edits cimport HeaderEdits, lines_bytes
+from .encode cimport HeadChanges, encode_bound, request_encode
+from .headers cimport table_find
+from .template cimport FormatView
+from .types cimport BODY_NONE
+
+
+@cython.final
+cdef class Origin:
+    def __cinit__(self):
+        self.remote = self.cluster = self.host = b""
+
+
+cdef dict known_values(Route route, Origin origin):
+    now = datetime.now(timezone.utc)
+    return {
+        "START_TIME": now.strftime("%Y-%m-%dT%H:%M:%S.").encode() + b"%03dZ" % (now.microsecond // 1000),
+        "ROUTE_NAME": route.log_name or None,
+        "UPSTREAM_CLUSTER": origin.cluster or None,
+        "UPSTREAM_HOST": origin.host or None,
+        "DOWNSTREAM_REMOTE_ADDRESS": origin.remote or None,
+        "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT":
+            origin.remote.rpartition(b":")[0].strip(b"[]") or None,
+    }
+
+
+cdef bytes edited_request(Route route, int arm, RequestHead* h, Origin origin, RandomState* random,
+                          Span* request_id):
+    cdef FormatView v
+    cdef HeadChanges changes
+    cdef HeaderEdits step
+    cdef list lines = []
+    cdef bytes target = b"", authority = route.authority_of(arm), text
+    cdef size_t bound, head_end
+    cdef char* out
+    v.request = &h.view
+    v.response = NULL
+    v.response_base = NULL
+    v.minor = h.minor
+    v.status = 0
+    steps = route.request_steps(arm)
+    if steps:
+        known = known_values(route, origin)
+        for step in steps:
+            lines = step.apply(&h.view.headers, h.view.base, &v, known, lines)
+    if route.rewrite is not None and route.rewrite.kind:
+        target = route.rewrite.target(&h.view) or b"/"
+        keep_original(lines, h, b"x-envoy-original-path",
+                      (h.view.base + h.view.target.off)[:h.view.target.len])
+    if authority:
+        keep_original(lines, h, b"x-envoy-original-host",
+                      (h.view.base + h.view.authority.off)[:h.view.authority.len])
+    text = lines_bytes(lines)
+    changes.target, changes.target_len = target, len(target)
+    changes.authority, changes.authority_len = authority, len(authority)
+    changes.lines, changes.lines_len = text, len(text)
+    head_end = h.view.target.off + h.view.target.len + 16
+    if h.view.headers.count:
+        head_end = h.view.headers.fields[h.view.headers.count - 1].value + (
+            h.view.headers.fields[h.view.headers.count - 1].value_len)
+    bound = encode_bound(head_end, &h.view.headers) + len(target) + len(authority) + len(text)
+    out = <char*>malloc(bound)
+    if out == NULL:
+        raise MemoryError()
+    try:
+        return out[:request_encode(out, h, &changes, route.timeout_us, random, request_id)]
+    finally:
+        free(out)
+
+
+cdef int keep_original(list lines, RequestHead* h, bytes name, bytes value) except -1:
+    if table_find(&h.view.headers, h.view.base, name, len(name), 0) < 0:
+        lines.append((name, value))
+    return 0
+
+
+cdef bytes response_lines(Route route, int arm, ResponseHead* h, RequestHead* request, Origin origin):
+    cdef FormatView v
+    cdef RequestHead none
+    cdef HeaderEdits step
+    cdef list lines = []
+    steps = route.response_steps(arm)
+    if not steps:
+        return b""
+    if request == NULL:
+        none.view.headers.count = 0
+        none.view.target.len = none.view.method_name.len = none.view.authority.len = 0
+        none.view.target.off = none.view.method_name.off = none.view.authority.off = 0
+        none.view.base = b""
+        none.minor = 1
+        request = &none
+    v.request = &request.view
+    v.response = &h.headers
+    v.response_base = h.base
+    v.minor = request.minor
+    v.status = h.status
+    known = known_values(route, origin)
+    for step in steps:
+        lines = step.apply(&h.headers, h.base, &v, known, lines)
+    return lines_bytes(lines)

@@ -1,0 +1,21 @@
+# logged.pxd: what the access log keeps of a request until its response is over: copies, since the bytes are gone by then.
+from .access_log cimport LogEntry, LogText
+from .buffer cimport Buffer
+from .headers cimport RequestView
+from .types cimport Span
+
+cdef class LoggedRequest:
+    cdef Buffer text
+    cdef Span method               # spans over text
+    cdef Span path
+    cdef Span authority
+    cdef Span forwarded_for
+    cdef Span user_agent
+    cdef Span request_id
+
+    cdef int keep(self, const RequestView* v) except -1
+    # A request id the proxy made, at s in base.
+    cdef int keep_id(self, const char* base, Span s) except -1
+    cdef void fill(self, LogEntry* e) noexcept
+    cdef int copy(self, const char* base, Span s, Span* kept) except -1
+    cdef int copy_field(self, const RequestView* v, int i, Span* kept) except -1

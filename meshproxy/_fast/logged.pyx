@@ -1,0 +1,48 @@
+cimport cython
+
+from .headers cimport *
+
+
+@cython.final
+cdef class LoggedRequest:
+    def __cinit__(self):
+        self.text = Buffer()
+
+    cdef int keep(self, const RequestView* v) except -1:
+        self.copy(v.base, v.method_name, &self.method)
+        self.copy(v.base, v.target, &self.path)
+        self.copy(v.base, v.authority, &self.authority)
+        self.copy_field(v, v.headers.slot[<int>H_X_FORWARDED_FOR], &self.forwarded_for)
+        self.copy_field(v, v.headers.slot[<int>H_USER_AGENT], &self.user_agent)
+        return self.copy_field(v, v.headers.slot[<int>H_X_REQUEST_ID], &self.request_id)
+
+    cdef int keep_id(self, const char* base, Span s) except -1:
+        return self.copy(base, s, &self.request_id)
+
+    cdef int copy(self, const char* base, Span s, Span* kept) except -1:
+        kept.off = <uint32_t>self.text.held()
+        kept.len = s.len
+        if s.len:
+            self.text.append(base + s.off, s.len)
+        return 0
+
+    cdef int copy_field(self, const RequestView* v, int i, Span* kept) except -1:
+        cdef Span s
+        s.off = s.len = 0
+        if i >= 0:
+            s.off = v.headers.fields[i].value
+            s.len = v.headers.fields[i].value_len
+        return self.copy(v.base, s, kept)
+
+    cdef void fill(self, LogEntry* e) noexcept:
+        put(self.text, &e.method, self.method)
+        put(self.text, &e.path, self.path)
+        put(self.text, &e.authority, self.authority)
+        put(self.text, &e.forwarded_for, self.forwarded_for)
+        put(self.text, &e.user_agent, self.user_agent)
+        put(self.text, &e.request_id, self.request_id)
+
+
+cdef void put(Buffer text, LogText* out, Span s) noexcept:
+    out.p = text.bytes_at() + s.off if s.len else NULL
+    out.n = s.len

@@ -1,0 +1,65 @@
+# route.pxd: a route: conditions (AND), split, policies and what it does to requests and responses. Immutable.
+from libc.stdint cimport uint32_t, uint64_t
+
+from .cors cimport Cors
+from .fault cimport Fault
+from .headers cimport RequestView
+from .rewrite cimport Redirect, Rewrite
+from .schedule cimport Schedule
+from .scoreboard cimport Cursor
+
+cdef struct HashPolicy:
+    int kind                       # HASH_*
+    const char* name               # borrowed from Route.names
+    uint32_t name_len
+
+cdef enum:
+    HASH_HEADER = 0
+    HASH_COOKIE
+    HASH_QUERY
+    HASH_SOURCE_IP
+    MAX_HASH_POLICIES = 8
+
+cdef class Route:
+    cdef readonly str name
+    cdef readonly str virtual_service
+    cdef readonly int rule
+    cdef readonly int slot
+    cdef readonly list cluster_names
+    cdef readonly list weights
+    cdef bytes log_name            # %ROUTE_NAME%
+    cdef list conditions
+    cdef list cluster_ids          # of the arms; -1 = cluster not found
+    cdef Schedule split            # None with one arm
+    cdef Cursor* cursor            # borrowed: lives in the scoreboard, which the snapshot keeps
+    cdef uint64_t timeout_us       # 0 = none
+    cdef readonly Redirect redirect        # None, as what follows, when the route does none of it
+    cdef readonly bint is_direct           # answers by itself with direct_status and direct_body
+    cdef readonly uint32_t direct_status
+    cdef readonly bytes direct_body
+    cdef readonly Rewrite rewrite
+    cdef list request_edits        # HeaderEdits in the order they run
+    cdef list response_edits
+    cdef list arm_request_edits    # per arm: HeaderEdits or None
+    cdef list arm_response_edits
+    cdef list arm_authorities      # per arm: bytes, b"" = none
+    cdef bint edits_request        # anything to do to the request head: rewrite or edits
+    cdef bint edits_response
+    cdef readonly Fault fault
+    cdef readonly Cors cors
+    cdef list mirrors              # (cluster id, parts per million)
+    cdef bint is_plain             # none of the above: the stream asks once
+    cdef HashPolicy hash_policies[MAX_HASH_POLICIES]
+    cdef int hash_count
+    cdef list names                # owns the bytes that hash_policies borrow
+
+    # -1 when all conditions hold, else the index of the first that does not.
+    cdef int first_failing(self, const RequestView* v) except -2
+    # Index of the arm this request takes; advances the shared cursor.
+    cdef int take_arm(self) noexcept
+
+    cdef int fill_actions(self, data) except -1
+    # HeaderEdits to run on the request head, on the response head; the Host to send (b"" = as it is).
+    cdef list request_steps(self, int arm)
+    cdef list response_steps(self, int arm)
+    cdef bytes authority_of(self, int arm)
