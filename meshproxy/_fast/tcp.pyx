@@ -167,6 +167,7 @@ cdef class TcpSession(Transport):
     cdef void close_now(self) noexcept:
         cdef TcpSide down = self.down
         cdef TcpSide up = self.up
+        cdef TcpSession kept = self    # the sides hold the only references, and let go below
         if not self.is_open:
             return
         self.is_open = False
