@@ -20,7 +20,7 @@ from .resource import Key, Resource, place
 
 MAX_PROBLEMS = 100  # of one object; a broken list would otherwise print one per item
 UNKNOWN = "?"
-_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$")
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
 _EXPECTED = {
     "string_type": "a string",

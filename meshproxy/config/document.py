@@ -21,9 +21,9 @@ from .problem import quote
 MAX_DEPTH = 100  # CRD schemas, the deepest manifests in use, reach about 40
 MAX_ALIAS_NODES = 100_000  # nodes that aliases may stand for in one document
 
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)$")
-_RADIX = re.compile(r"([-+]?)0(x[0-9a-fA-F]+|o?[0-7]+|b[01]+)$")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_RADIX = re.compile(r"([-+]?)0(x[0-9a-fA-F]+|o?[0-7]+|b[01]+)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf")}
 _WORDS: dict[str, object] = {"~": None, "null": None, "true": True, "false": False}
 _WORDS |= {"yes": True, "no": False, "on": True, "off": False}  # as Kubernetes (YAML 1.1)
@@ -35,7 +35,7 @@ _WORD_FORMS: dict[str, object] = {
 _WORD_FORMS[""] = None
 _STARTERS = frozenset("0123456789+-.~nNtTfFyYoO")
 _TAG = "tag:yaml.org,2002:"
-_MAX_DIGITS = 20  # a longer run of digits fits no field; it stays a string
+_MAX_NUMBER = 24  # a longer number fits no field; it stays a string
 
 
 @dataclass(slots=True)
@@ -243,16 +243,16 @@ def resolve(text: str) -> Any:
         return text
     if text in _WORD_FORMS:
         return _WORD_FORMS[text]
-    if _INT.match(text):
-        return int(text) if len(text) <= _MAX_DIGITS else text
-    radix = _RADIX.match(text)
+    if len(text) > _MAX_NUMBER:
+        return text
+    if _INT.fullmatch(text):
+        return int(text)
+    radix = _RADIX.fullmatch(text)
     if radix:
         sign, digits = radix.groups()
-        if len(digits) > _MAX_DIGITS:
-            return text
         prefixed = "0" + digits if digits[0] in "xob" else "0o" + digits
         return int(sign + prefixed, 0)
-    if _FLOAT.match(text):
+    if _FLOAT.fullmatch(text):
         return float(text)
     return _SPECIAL.get(text.lower(), text)
 

@@ -11,8 +11,8 @@ import re
 
 from .problem import quote
 
-_LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]{0,61}[A-Za-z0-9])?$")
-_FIRST_LABEL = re.compile(r"\*?[-A-Za-z0-9]*$")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+_FIRST_LABEL = re.compile(r"\*?[-A-Za-z0-9]*")
 MAX_LENGTH = 255
 
 
@@ -68,8 +68,8 @@ def invalid_reason(host: str) -> str | None:
     if "*" in host[1:]:
         return f'expected "*" only as the first character, found {quote(host)}'
     for index, label in enumerate(labels):
-        wild = index == 0 and label.startswith("*") and _FIRST_LABEL.match(label)
-        if not wild and not _LABEL.match(label):
+        wild = index == 0 and label.startswith("*") and _FIRST_LABEL.fullmatch(label)
+        if not wild and not _LABEL.fullmatch(label):
             return f"expected a host name, found {quote(host)}"
     return None
 

@@ -64,7 +64,7 @@ KINDS: Mapping[str, Kind] = {
 
 PENDING_KINDS = frozenset(
     {
-        "AuthorizationPolicy", "DestinationRuleList", "Endpoints", "EnvoyFilter", "GRPCRoute",
+        "AuthorizationPolicy", "Endpoints", "EnvoyFilter", "GRPCRoute",
         "Gateway", "HTTPRoute", "Ingress", "PeerAuthentication", "ProxyConfig", "ReferenceGrant",
         "RequestAuthentication", "ServiceEntry", "Sidecar", "TCPRoute", "TLSRoute", "Telemetry",
         "WasmPlugin", "WorkloadGroup",

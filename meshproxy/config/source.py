@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ _AFTER_SEPARATOR = ("", " ", "\t", "\r", "\n")
 
 Signature = tuple[int, int, int, int]
 """(device, inode, size, mtime in ns): differs when a file was written or replaced."""
+
+STREAM: Signature = (0, 0, 0, 0)
+"""Of pipes and devices: they can be read once, so they never count as changed."""
 
 
 class Chunk(NamedTuple):
@@ -53,6 +57,8 @@ def signature(path: str) -> Signature | None:
         status = os.stat(path)
     except OSError:
         return None
+    if not stat.S_ISREG(status.st_mode):
+        return STREAM
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 

@@ -8,6 +8,7 @@ from meshproxy.config.load import Loader
 from meshproxy.config.problem import Finding, Problem
 from meshproxy.config.resource import Key
 from meshproxy.config.store import ConfigSet, merge
+from meshproxy.config.verdict import Verdict, verdicts
 
 from . import delta
 from .compile import Capacities, Compiler
@@ -106,6 +107,10 @@ class Builder:
             found.append(Problem(COMMAND_LINE, 0, 0, "", "", "warning", "MP404", text))
         found.extend(self._compiler.listeners.problems())
         return sorted(found, key=lambda problem: problem.sort_key)
+
+    def verdicts(self) -> dict[Key, Verdict]:
+        """Give what became of every object: accepted, warned or rejected."""
+        return verdicts(self._config, self.problems())
 
     def _update(self, changed: Collection[str]) -> SnapshotData | None:
         merged = merge(self._config, self._loader.load(changed))

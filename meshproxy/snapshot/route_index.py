@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meshproxy.config.host import covers, is_wildcard, resolve, specificity
+from meshproxy.config.host import covers, is_wildcard, resolve, specificity, split_port
 from meshproxy.config.resource import Key, Resource
 from meshproxy.config.virtual_service import VirtualService
 
@@ -31,6 +31,7 @@ class RouteIndex:
         hosts = (
             resolve(host, resource.key.namespace, self._cluster_domain)
             for host in model.spec.hosts
+            if split_port(host) is None
         )
         return list(dict.fromkeys(hosts))
 

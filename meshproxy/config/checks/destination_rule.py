@@ -10,7 +10,7 @@ from ..host import invalid_reason, split_port
 from ..places import Path
 from ..problem import Finding, quote
 
-_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$")
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def check(resource: DestinationRule) -> Iterator[Finding]:
@@ -26,7 +26,7 @@ def check(resource: DestinationRule) -> Iterator[Finding]:
     names: set[str] = set()
     for index, subset in enumerate(spec.subsets):
         path: Path = ("spec", "subsets", index)
-        if not _LABEL.match(subset.name):
+        if not _LABEL.fullmatch(subset.name):
             yield Finding(
                 "MP104", (*path, "name"), f"expected a DNS label, found {quote(subset.name)}"
             )

@@ -47,8 +47,10 @@ def codes(result):
 
 def rule(text: str) -> str:
     """A VirtualService with one http rule."""
-    return VIRTUAL_SERVICE.split("  http:")[0] + "  http:\n" + textwrap.indent(
-        textwrap.dedent(text), "  "
+    return (
+        VIRTUAL_SERVICE.split("  http:")[0]
+        + "  http:\n"
+        + textwrap.indent(textwrap.dedent(text), "  ")
     )
 
 

@@ -36,6 +36,7 @@ def only(text: str):
         ("v1", "v1"),
         ("9" * 30, "9" * 30),
         ("9" * 5000, "9" * 5000),
+        ("1." + "9" * 5000, "1." + "9" * 5000),
     ],
 )
 def test_scalar_in_each_form_gives_the_kubernetes_value(text, value):

@@ -46,12 +46,16 @@ def test_specificity_orders_exact_then_longest_wildcard():
     assert sorted(hosts, key=host.specificity) == hosts[::-1]
 
 
-@pytest.mark.parametrize("name", ["", "a..b", "foo*", "a.*.b", "-a", "a_b.com", "x" * 300, "a b"])
+@pytest.mark.parametrize(
+    "name", ["", "a..b", "foo*", "a.*.b", "-a", "a_b.com", "x" * 300, "a b", "a\n"]
+)
 def test_host_that_cannot_match_has_a_reason(name):
     assert host.invalid_reason(name)
 
 
-@pytest.mark.parametrize("name", ["a", "a.b", "*", "*.a", "*-a.b", "*a", "10.0.0.1", "::1", "a.b."])
+@pytest.mark.parametrize(
+    "name", ["a", "a.b", "*", "*.a", "*-a.b", "*a", "10.0.0.1", "::1", "a.b."]
+)
 def test_host_that_can_match_has_none(name):
     assert host.invalid_reason(name) is None
 

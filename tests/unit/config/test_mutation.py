@@ -184,7 +184,9 @@ def test_mutated_text_always_gets_a_placed_verdict(data, tmp_path_factory):
         junk = data.draw(
             st.one_of(
                 st.text(max_size=6),
-                st.sampled_from(["&a ", "*a", "<<: *a", "---\n", "\t", "[", "{", "!x ", "%Y\n", "'"]),
+                st.sampled_from(
+                    ["&a ", "*a", "<<: *a", "---\n", "\t", "[", "{", "!x ", "%Y\n", "'"]
+                ),
             )
         )
         text = text[:at] + junk + text[at + cut :]

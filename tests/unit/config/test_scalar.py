@@ -23,7 +23,9 @@ def test_duration_in_go_form_gives_milliseconds(text, ms):
     assert Sample(duration=text).duration == ms
 
 
-@pytest.mark.parametrize("value", ["5", 5, "", "s", "-5s", "5 s", "0s", "1us", None, [], "1d", 5.5])
+@pytest.mark.parametrize(
+    "value", ["5", 5, "", "s", "-5s", "5 s", "0s", "1us", None, [], "1d", 5.5]
+)
 def test_duration_in_another_form_is_refused_with_its_code(value):
     with pytest.raises(ValidationError) as caught:
         Sample(duration=value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,16 @@ def test_object_that_only_moved_is_unchanged_but_placed_anew(tmp_path):
     after = next(iter(store.config.resources.values()))
     assert not store.last.changed
     assert after.locate()[1] == before.locate()[1] + 2
+
+
+def test_pipe_is_read_once_and_keeps_its_objects(tmp_path):
+    read, write = os.pipe()
+    os.write(write, service("a").encode())
+    os.close(write)
+    store = Store(f"/dev/fd/{read}")
+    store.step()
+    os.close(read)
+    assert store.names == ["a"] and not store.codes
 
 
 def test_separator_inside_a_block_scalar_does_not_cut(tmp_path):

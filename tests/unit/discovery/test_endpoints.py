@@ -36,7 +36,9 @@ READY = 'podIP: 10.0.0.1, conditions: [{type: Ready, status: "True"}]'
 UNREADY = 'podIP: 10.0.0.1, conditions: [{type: Ready, status: "False"}]'
 
 
-def slice_of(endpoints: str, name: str = "web-1", ports: str = "[{name: http, port: 8080}]") -> str:
+def slice_of(
+    endpoints: str, name: str = "web-1", ports: str = "[{name: http, port: 8080}]"
+) -> str:
     return f"""\
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice

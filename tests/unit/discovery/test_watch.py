@@ -139,8 +139,8 @@ def test_other_files_beside_a_watched_one_are_not_reported(folder):
     async def scenario():
         async with Watching(folder / "a.yaml") as watching:
             (folder / "other.yaml").write_text("x: 1\n")
-            assert await watching.change(
-                lambda: (folder / "a.yaml").write_text("a: 55\n")
-            ) == {"a.yaml"}
+            assert await watching.change(lambda: (folder / "a.yaml").write_text("a: 55\n")) == {
+                "a.yaml"
+            }
 
     run(scenario())

@@ -56,7 +56,9 @@ def to(host: str, subset: str = "", weight: int | None = None, port: int = 0) ->
     """One entry of a rule's route."""
     inside = f"host: {host}" + (f", subset: {subset}" if subset else "")
     inside += f", port: {{number: {port}}}" if port else ""
-    return f"{{destination: {{{inside}}}" + (f", weight: {weight}}}" if weight is not None else "}")
+    return f"{{destination: {{{inside}}}" + (
+        f", weight: {weight}}}" if weight is not None else "}"
+    )
 
 
 class Mesh:

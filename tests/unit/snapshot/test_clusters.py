@@ -144,9 +144,7 @@ def test_compiled_ring_agrees_with_the_envoy_vector(tmp_path):
 
 def test_hash_policies_of_all_destinations_are_concatenated(tmp_path):
     http = f"{{route: [{to('web', 'v1', 1)}, {to('web', '', 1)}, {to('api', '', 1)}]}}"
-    mesh = Mesh(
-        tmp_path, service("web"), service("api"), HASH, virtual_service("vs", "web", http)
-    )
+    mesh = Mesh(tmp_path, service("web"), service("api"), HASH, virtual_service("vs", "web", http))
     assert mesh.routes()[0]["hash_policies"] == [("header", "x-user")] * 2
     mesh.write(service("web"), HASH)
     assert mesh.routes()[0]["hash_policies"] == [("header", "x-user")]

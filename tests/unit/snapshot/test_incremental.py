@@ -34,8 +34,8 @@ HASH = "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}
 
 # Each object in its versions; the empty one means that it is absent.
 VERSIONS: list[list[str]] = [
-    ["", service("a"), service("a", "{name: tcp, port: 80}"), service("a", "{name: http, port: 81}"),
-     service("a", more=", clusterIP: 10.1.1.1")],
+    ["", service("a"), service("a", "{name: tcp, port: 80}"),
+     service("a", "{name: http, port: 81}"), service("a", more=", clusterIP: 10.1.1.1")],
     ["", service("b"), service("b", "{name: http, port: 80}, {name: http-x, port: 81}")],
     ["", service("c", ns="other")],
     ["", pod("p1", "a", "10.0.0.1"), pod("p1", "b", "10.0.0.1"), pod("p1", "a", "10.0.0.9", "v2"),
@@ -181,6 +181,9 @@ def test_rejected_object_keeps_routing_by_its_last_good_version(tmp_path):
     ]
     assert mesh.codes == ["MP402", "MP113"]
     assert mesh.builder.rejected_count == 1
+    verdicts = {str(key): verdict for key, verdict in mesh.builder.verdicts().items()}
+    assert verdicts["VirtualService default/r"] == "rejected"
+    assert verdicts["Service default/a"] == "accepted"
     mesh.write(*base, bad.replace("soon", "5s"))
     assert mesh.routes("a.default.svc.cluster.local:80")[0]["name"] == "bad"
     assert mesh.codes == [] and mesh.builder.rejected_count == 0

@@ -83,7 +83,9 @@ def test_nothing_is_emitted_after_a_catch_all(tmp_path, match):
 def test_destination_port_defaults_to_the_only_port_else_that_of_the_request(tmp_path):
     two = service("two", "{name: http, port: 80}, {name: http-b, port: 81}")
     http = f"{{match: [{{uri: {{exact: /a}}}}], route: [{to('api')}]}}, {{route: [{to('two')}]}}"
-    mesh = Mesh(tmp_path, *BASE, two, pod("c", "two", "10.0.0.3"), virtual_service("vs", "web", http))
+    mesh = Mesh(
+        tmp_path, *BASE, two, pod("c", "two", "10.0.0.3"), virtual_service("vs", "web", http)
+    )
     assert [route["cluster_names"] for route in mesh.routes()] == [
         ["outbound|8080||api.default.svc.cluster.local"],
         ["outbound|80||two.default.svc.cluster.local"],
@@ -191,7 +193,9 @@ def test_match_on_caller_and_port_is_decided_when_compiling(tmp_path, match, app
 
 
 def test_rule_that_is_only_redirect_answers_no_cluster_and_does_not_vanish(tmp_path):
-    http = f"{{match: [{{uri: {{exact: /old}}}}], redirect: {{uri: /new}}}}, {{route: [{to('web')}]}}"
+    http = (
+        f"{{match: [{{uri: {{exact: /old}}}}], redirect: {{uri: /new}}}}, {{route: [{to('web')}]}}"
+    )
     mesh = mesh_of(tmp_path, http)
     assert mesh.routes()[0]["clusters"] == [(-1, 100)]
     assert sorted(mesh.codes) == ["MP105", "MP312"]
