@@ -20,6 +20,7 @@ from .problem import quote
 
 MAX_DEPTH = 100  # CRD schemas, the deepest manifests in use, reach about 40
 MAX_ALIAS_NODES = 100_000  # nodes that aliases may stand for in one document
+MAX_DEFECTS = 100  # of one document; the rest would only repeat them
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _RADIX = re.compile(r"([-+]?)0(x[0-9a-fA-F]+|o?[0-7]+|b[01]+)")
@@ -97,6 +98,8 @@ class _Builder:
         self.alias_nodes = 0
 
     def defect(self, code: str, mark: Any, message: str, path: Path | None = None) -> None:
+        if len(self.document.defects) >= MAX_DEFECTS:
+            return
         where = self.next_path() if path is None else path
         self.document.defects.append(Defect(code, mark.line, mark.column, where, message))
 

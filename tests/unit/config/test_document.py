@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshproxy.config.document import MAX_DEPTH, parse
+from meshproxy.config.document import MAX_DEFECTS, MAX_DEPTH, parse
 
 
 def only(text: str):
@@ -105,3 +105,8 @@ def test_template_in_yaml_gets_a_hint():
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "---\n---\n"])
 def test_empty_documents_hold_nothing(text):
     assert all(item.value is None and not item.defects for item in parse(text))
+
+
+def test_defects_of_one_document_are_bounded():
+    document = only("{" + "a: b, " * 5000 + "}")
+    assert len(document.defects) == MAX_DEFECTS
