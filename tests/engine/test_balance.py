@@ -52,9 +52,7 @@ async def test_split_99_to_1_is_exact_in_each_hundred(rig: Rig) -> None:
 async def test_split_keeps_its_turn_over_a_snapshot_swap(rig: Rig) -> None:
     stable, canary = rig.upstream(answer, "stable"), rig.upstream(answer, "canary")
     split = route((0, 4), (1, 1))
-    proxy = rig.proxy(
-        clusters=[cluster(0, stable.port), cluster(1, canary.port)], routes=[split]
-    )
+    proxy = rig.proxy(clusters=[cluster(0, stable.port), cluster(1, canary.port)], routes=[split])
     client = await rig.client(proxy.port)
     for _ in range(20):
         await names(client, 5)
@@ -77,7 +75,9 @@ async def test_hash_policy_sticks_to_an_endpoint_over_connections(rig: Rig) -> N
     assert set(home.values()) == {"a", "b", "c", "d"}
 
 
-async def test_hash_policy_keeps_most_users_when_an_endpoint_goes_and_all_when_it_returns(rig: Rig) -> None:
+async def test_hash_policy_keeps_most_users_when_an_endpoint_goes_and_all_when_it_returns(
+    rig: Rig,
+) -> None:
     ups = [rig.upstream(answer, name) for name in "abcd"]
     ports = [up.port for up in ups]
     sticky = route(hash_policies=[("header", "x-user")])
