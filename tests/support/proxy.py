@@ -126,3 +126,6 @@ class ProxyProcess:
         with self._news:
             self._ended = True
             self._news.notify_all()
+
+
+MeshproxyRun = Callable[..., ProxyProcess]
