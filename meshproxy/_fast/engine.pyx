@@ -130,5 +130,7 @@ cdef class Engine:
     def handlers(self):
         cdef int i
         cdef Reactor reactor = self.rt.reactor
-        return [<object>reactor.slots[i].handler for i in range(reactor.slots_size)
-                if reactor.slots[i].handler != NULL]
+        registered = [<object>reactor.slots[i].handler for i in range(reactor.slots_size)
+                      if reactor.slots[i].handler != NULL]
+        # A connect() that failed at once waits there, without a descriptor.
+        return registered + reactor.again_list

@@ -8,6 +8,7 @@ for are counted, so a "billion laughs" document is refused before anything walks
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,9 +119,9 @@ class _Builder:
         if tag not in (None, "!") and not tag.startswith(_TAG):
             self.stop("MP003", event.start_mark, f"expected no tag, found {quote(tag)}")
         if self.awaits_key():
-            self.take_key(event.value, event.start_mark, plain)
+            self.take_key(_shared(event.value), event.start_mark, plain)
             return
-        text = event.value
+        text = _shared(event.value)
         typed = plain or tag in (_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null")
         value = resolve(text) if typed else text
         path = self.mark(event.start_mark)
@@ -226,6 +227,11 @@ class _Builder:
         for source in sources:
             for key, item in source.items():
                 frame.container.setdefault(key, item)
+
+
+def _shared(text: str) -> str:
+    """Manifests repeat the same short words thousands of times; keep each once."""
+    return sys.intern(text) if len(text) <= 32 else text
 
 
 def resolve(text: str) -> Any:

@@ -63,23 +63,24 @@ class DestinationResolver:
     def target(self, destination: Destination, namespace: str, listener_port: int) -> Target:
         """Resolve a destination written in an object of `namespace`."""
         host = self.host_of(destination, namespace)
-        port = self._port(destination, host, listener_port)
-        name = cluster_name(host, port, destination.subset)
-        cluster = self._clusters.get(name)
         given = destination.port.number if destination.port is not None else None
-        hashed = hash_policies(self.policy(host).resolve(given, destination.subset))
-        return Target(host, port, NO_CLUSTER if cluster is None else cluster, name, hashed)
+        port = given or self._default_port(host, listener_port)
+        return self._target(host, port, destination.subset, given)
 
     def default(self, host: str, port: int) -> Target:
         """Resolve a service port that no VirtualService routes."""
-        name = cluster_name(host, port)
-        cluster = self._clusters.get(name)
-        hashed = hash_policies(self.policy(host).resolve(port))
-        return Target(host, port, NO_CLUSTER if cluster is None else cluster, name, hashed)
+        return self._target(host, port, "", port)
 
-    def _port(self, destination: Destination, host: str, listener_port: int) -> int:
-        if destination.port is not None:
-            return destination.port.number
+    def _target(self, host: str, port: int, subset: str, policy_port: int | None) -> Target:
+        """`policy_port` None: the settings of single ports do not count for the hash."""
+        name = cluster_name(host, port, subset)
+        cluster = self._clusters.get(name)
+        if cluster is None:
+            return Target(host, port, NO_CLUSTER, name, [])
+        hashed = hash_policies(self.policy(host).resolve(policy_port, subset))
+        return Target(host, port, cluster, name, hashed)
+
+    def _default_port(self, host: str, listener_port: int) -> int:
         service = self.service(host)
         if service is not None and len(service.spec.ports) == 1:
             return service.spec.ports[0].port

@@ -77,7 +77,7 @@ async def test_hash_policy_sticks_to_an_endpoint_over_connections(rig: Rig) -> N
     assert set(home.values()) == {"a", "b", "c", "d"}
 
 
-async def test_hash_policy_moves_only_the_users_of_a_removed_endpoint(rig: Rig) -> None:
+async def test_hash_policy_keeps_most_users_when_an_endpoint_goes_and_all_when_it_returns(rig: Rig) -> None:
     ups = [rig.upstream(answer, name) for name in "abcd"]
     ports = [up.port for up in ups]
     sticky = route(hash_policies=[("header", "x-user")])
@@ -90,9 +90,9 @@ async def test_hash_policy_moves_only_the_users_of_a_removed_endpoint(rig: Rig) 
     before = await homes()
     proxy.apply(cluster(0, *ports, policy="RING_HASH", unready=ports[:1]))
     after = await homes()
-    assert {i for i in before if before[i] != after[i]} == {
-        i for i, name in before.items() if name == "a"
-    }
+    # A fourth must move; the others' points grow in number, which moves some more.
+    assert "a" not in after.values()
+    assert sum(before[i] != after[i] for i in before) < 65
     proxy.apply(cluster(0, *ports, policy="RING_HASH"))
     assert await homes() == before
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.engine import (
+    UNREACHABLE,
     Peer,
     Rig,
     Upstream,
@@ -48,6 +49,18 @@ async def test_refused_connect_with_a_body_still_coming_is_answered_and_closed(r
     assert (answered.status, answered.header("connection")) == (503, "close")
     await client.send(b"x" * 50_000)
     assert await client.is_closed()
+
+
+async def test_connect_that_fails_at_once_is_503_uf(rig: Rig) -> None:
+    proxy = rig.proxy(80, address=UNREACHABLE)
+    client = await rig.client(proxy.port)
+    await client.send(request() * 20)
+    for _ in range(20):
+        answered = await client.read_response()
+        assert answered.status == 503
+        assert answered.body == (RESET + "local connection failure").encode()
+    assert proxy.codes() == {(503, "UF"): 20}
+    assert proxy.count("upstream") == 0
 
 
 async def test_connect_timeout_is_503_uf(rig: Rig) -> None:

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 TCHAR = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # llhttp has a list of methods and knows no others; ours and h11 take any token.
-METHODS = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"PROPFIND"]
+METHODS = [
+    b"GET",
+    b"HEAD",
+    b"POST",
+    b"PUT",
+    b"DELETE",
+    b"OPTIONS",
+    b"PATCH",
+    b"TRACE",
+    b"PROPFIND",
+]
 OURS = (b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade")
 HOP = (b"keep-alive", b"proxy-connection", b"te", b"trailer")
 
@@ -21,9 +31,18 @@ value_bytes = st.sampled_from([*range(0x21, 0x7F), 0x20, 0x09, 0x80, 0xFF])
 values = st.lists(value_bytes, max_size=20).map(lambda seq: bytes(seq).strip(b" \t"))
 blanks = st.sampled_from([b" ", b" ", b" ", b"", b"\t", b"  \t"])
 paths = st.text("abz019/-._~!$&'()*+,;=:@%", max_size=20).map(lambda path: b"/" + path.encode())
-queries = st.one_of(st.just(b""), st.text("ab=&?/%+", max_size=12).map(lambda q: b"?" + q.encode()))
+queries = st.one_of(
+    st.just(b""), st.text("ab=&?/%+", max_size=12).map(lambda q: b"?" + q.encode())
+)
 hosts = st.sampled_from(
-    [b"a", b"example.com", b"example.com:8080", b"127.0.0.1:1", b"[::1]:80", b"A_b.svc.cluster.local"]
+    [
+        b"a",
+        b"example.com",
+        b"example.com:8080",
+        b"127.0.0.1:1",
+        b"[::1]:80",
+        b"A_b.svc.cluster.local",
+    ]
 )
 connections = st.sampled_from(
     [None, b"close", b"keep-alive", b"Close", b"x-a, close", b"keep-alive, x-b", b"x-a"]
@@ -58,7 +77,9 @@ def requests(draw: st.DrawFn, framings: tuple[str, ...] = ("none", "length", "ch
     body = draw(st.binary(max_size=20)) if framing != "none" else b""
     wanted = [(draw(st.sampled_from([b"Host", b"host", b"HOST"])), draw(hosts))]
     if framing == "length":
-        wanted.append((draw(st.sampled_from([b"Content-Length", b"content-length"])), b"%d" % len(body)))
+        wanted.append(
+            (draw(st.sampled_from([b"Content-Length", b"content-length"])), b"%d" % len(body))
+        )
     elif framing == "chunked":
         wanted.append((b"Transfer-Encoding", draw(st.sampled_from([b"chunked", b"Chunked"]))))
     connection = draw(connections)

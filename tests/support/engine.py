@@ -6,6 +6,7 @@ no connection, no stream, no gauge above zero, no exception in a handler.
 
 from __future__ import annotations
 
+import array
 import asyncio
 import os
 import socket
@@ -30,6 +31,7 @@ from meshproxy.snapshot.model import (
 
 TIMEOUT_S = 30.0
 LOCALHOST = "127.0.0.1"
+UNREACHABLE = "255.255.255.255"  # connect() fails at once: ENETUNREACH
 HTTP_LISTENER = 0
 TCP_LISTENER = 1
 ENDPOINTS_PER_CLUSTER = 64
@@ -335,6 +337,7 @@ def cluster(
     *ports: int,
     protocol: str = "http",
     policy: str = "ROUND_ROBIN",
+    address: str = LOCALHOST,
     unready: Iterable[int] = (),
     weights: dict[int, int] | None = None,
     connect_timeout_ms: int = 5000,
@@ -344,10 +347,11 @@ def cluster(
     down = set(unready)
     balance: LoadBalancerData = {"policy": policy}  # type: ignore[typeddict-item]
     if policy == "RING_HASH":
-        up = [port for port in ports if port not in down]
-        hashes, owners = build_ring([f"{LOCALHOST}:{port}".encode() for port in up], [1] * len(up))
-        balance["ring_hashes"] = hashes
-        balance["ring_endpoints"] = owners
+        up = [index for index, port in enumerate(ports) if port not in down]
+        keys = [f"{LOCALHOST}:{ports[index]}".encode() for index in up]
+        balance["ring_hashes"], owners = build_ring(keys, [1] * len(up))
+        owned = [up[owner] for owner in array.array("I", owners)]
+        balance["ring_endpoints"] = array.array("I", owned).tobytes()
     return {
         "id": cluster_id,
         "name": f"outbound|80||c{cluster_id}.default.svc.cluster.local",
@@ -357,7 +361,7 @@ def cluster(
         "idle_timeout_ms": idle_timeout_ms,
         "endpoints": [
             {
-                "address": LOCALHOST,
+                "address": address,
                 "port": port,
                 "slot": -1,
                 "weight": (weights or {}).get(port, 1),
