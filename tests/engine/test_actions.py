@@ -5,19 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.engine import (
-    Peer,
-    Rig,
-    Upstream,
-    answer,
-    chunked,
-    cluster,
-    head,
-    request,
-    response,
-    until,
-)
+from support.engine import Peer, Rig, Upstream, answer, chunked, cluster, head, request, response
 from support.engine import route as plain_route
+from support.engine import until
 
 from meshproxy.snapshot.model import HeaderEditsData, RewriteData, RouteData
 
@@ -33,7 +23,9 @@ def route(*arms: tuple[int, int], conditions: Any = (), **actions: Any) -> Route
 
 
 def edits(
-    remove: list[str] | None = None, set: dict[str, Any] | None = None, add: dict[str, Any] | None = None
+    remove: list[str] | None = None,
+    set: dict[str, Any] | None = None,
+    add: dict[str, Any] | None = None,
 ) -> HeaderEditsData:
     def parts(values: dict[str, Any] | None) -> list[tuple[str, list[Any]]]:
         return [(k, v if isinstance(v, list) else [v]) for k, v in (values or {}).items()]
@@ -41,8 +33,16 @@ def edits(
     return {"remove": remove or [], "set": parts(set), "add": parts(add)}
 
 
-def rewrite(kind: str, value: str = "", length: int = 0, pattern: str = "", authority: str = "") -> RewriteData:
-    return {"kind": kind, "length": length, "pattern": pattern, "value": value, "authority": authority}  # type: ignore[typeddict-item]
+def rewrite(
+    kind: str, value: str = "", length: int = 0, pattern: str = "", authority: str = ""
+) -> RewriteData:
+    return {
+        "kind": kind,
+        "length": length,
+        "pattern": pattern,
+        "value": value,
+        "authority": authority,
+    }  # type: ignore[typeddict-item]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,8 @@ async def test_rewrite_changes_the_path_the_upstream_sees(
 async def test_rewrite_of_the_authority_sends_one_host(rig: Rig) -> None:
     up = rig.upstream()
     proxy = rig.proxy(
-        clusters=[cluster(0, up.port)], routes=[route(rewrite=rewrite("none", authority="other:81"))]
+        clusters=[cluster(0, up.port)],
+        routes=[route(rewrite=rewrite("none", authority="other:81"))],
     )
     client = await rig.client(proxy.port)
     await client.get("/", host="web:80")
@@ -85,7 +86,9 @@ async def test_request_headers_are_removed_set_and_added_in_order(rig: Rig) -> N
     steps = [edits(["X-Gone"], {"X-Set": "new", "X-Empty": ""}, {"X-Add": "two"})]
     proxy = rig.proxy(clusters=[cluster(0, up.port)], routes=[route(request_edits=steps)])
     client = await rig.client(proxy.port)
-    await client.get("/", "x-gone: 1", "X-Set: a", "x-set: b", "X-Add: one", "X-Empty: kept", "X-Gone: 2")
+    await client.get(
+        "/", "x-gone: 1", "X-Set: a", "x-set: b", "X-Add: one", "X-Empty: kept", "X-Gone: 2"
+    )
     fields = up.requests[0].fields
     assert [v for n, v in fields if n == "x-gone"] == []
     assert [v for n, v in fields if n == "x-set"] == ["new"]
@@ -123,11 +126,21 @@ async def test_response_headers_are_edited_also_on_local_replies(rig: Rig) -> No
             await peer.send(response(b"x", "200 OK", "X-Secret: 1", "X-Up: a"))
 
     up = rig.upstream(script)
-    steps = [edits(["x-secret"], {"x-up": ["was ", ("RESP", "x-up", "", -1)]}, {"x-req": [("REQ", "x-id", "", -1)]})]
+    steps = [
+        edits(
+            ["x-secret"],
+            {"x-up": ["was ", ("RESP", "x-up", "", -1)]},
+            {"x-req": [("REQ", "x-id", "", -1)]},
+        )
+    ]
     proxy = rig.proxy(
         clusters=[cluster(0, up.port), cluster(1)],
         routes=[
-            route((1, 1), conditions=[("uri", "", "prefix", "/down", False, False)], response_edits=steps),
+            route(
+                (1, 1),
+                conditions=[("uri", "", "prefix", "/down", False, False)],
+                response_edits=steps,
+            ),
             route(response_edits=steps),
         ],
     )
@@ -149,7 +162,10 @@ async def test_arm_edits_run_before_the_routes(rig: Rig) -> None:
                 (0, 1),
                 (0, 1),
                 request_edits=[edits(set={"x-who": "route"})],
-                arm_request_edits=[edits(set={"x-who": "arm", "x-arm": "a"}), edits(set={"x-arm": "b"})],
+                arm_request_edits=[
+                    edits(set={"x-who": "arm", "x-arm": "a"}),
+                    edits(set={"x-arm": "b"}),
+                ],
                 arm_authorities=["arm-a", ""],
             )
         ],
@@ -200,7 +216,11 @@ async def test_direct_response_answers_with_its_body_and_keeps_the_connection(ri
     )
     client = await rig.client(proxy.port)
     answered = await client.get("/big")
-    assert (answered.status, answered.body, answered.header("content-type")) == (200, big, "application/x-big")
+    assert (answered.status, answered.body, answered.header("content-type")) == (
+        200,
+        big,
+        "application/x-big",
+    )
     answered = await client.get("/")
     assert (answered.status, answered.body, answered.header("content-type")) == (418, b"", None)
     await client.send(request("HEAD", "/big"))
@@ -221,9 +241,7 @@ async def test_fault_abort_answers_without_the_upstream(rig: Rig) -> None:
 async def test_fault_delay_holds_the_request_and_its_body(rig: Rig) -> None:
     up = rig.upstream()
     fault = {"delay_ms": 60, "delay_ppm": PPM, "abort_status": 0, "abort_ppm": 0}
-    proxy = rig.proxy(
-        clusters=[cluster(0, up.port)], routes=[route(fault=fault, timeout_ms=5000)]
-    )
+    proxy = rig.proxy(clusters=[cluster(0, up.port)], routes=[route(fault=fault, timeout_ms=5000)])
     client = await rig.client(proxy.port)
     body = b"y" * 200_000
     await client.send(head("POST / HTTP/1.1", "Host: web", "Transfer-Encoding: chunked"))
@@ -259,7 +277,10 @@ async def test_mirror_gets_a_copy_and_changes_nothing(rig: Rig) -> None:
             await peer.send(response(b"mirror", "500 No"))
 
     up, copy = rig.upstream(), rig.upstream(broken)
-    mirrors = [{"cluster": 1, "name": "c1", "ppm": PPM}, {"cluster": -1, "name": "none", "ppm": PPM}]
+    mirrors = [
+        {"cluster": 1, "name": "c1", "ppm": PPM},
+        {"cluster": -1, "name": "none", "ppm": PPM},
+    ]
     proxy = rig.proxy(
         clusters=[cluster(0, up.port), cluster(1, copy.port)],
         routes=[route(mirrors=mirrors, rewrite=rewrite("full", "/new"))],
@@ -287,7 +308,10 @@ async def test_mirror_that_is_down_or_hangs_harms_nobody(rig: Rig) -> None:
     ]
     proxy = rig.proxy(
         clusters=[
-            cluster(0, up.port), cluster(1, hanging.port), cluster(2, rig.refused_port()), cluster(3)
+            cluster(0, up.port),
+            cluster(1, hanging.port),
+            cluster(2, rig.refused_port()),
+            cluster(3),
         ],
         routes=[route(mirrors=mirrors)],
     )

@@ -180,7 +180,7 @@ async def test_until_close_response_cut_by_a_reset_has_no_clean_end(rig: Rig) ->
         head("HTTP/1.1 200 OK", "X-Big: " + "b" * 70_000),
         head("HTTP/1.1 200 OK", *[f"X-{i}: 1" for i in range(101)]),
     ],
-    ids=["ssh", "binary", "status", "h2", "cl-te", "cl-cl", "negative", "101", "big", "many"],
+    ids="ssh binary status h2 cl-te cl-cl negative 101 big many".split(),
 )
 async def test_response_that_is_no_http_is_502_upe(rig: Rig, sent: bytes) -> None:
     up = rig.upstream(replies(sent))
