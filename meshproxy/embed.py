@@ -98,6 +98,7 @@ class Proxy:
         assert self._engine is not None
         engine, self._engine = self._engine, None
         engine.drain()
+        engine.close_idle()
         try:
             async with asyncio.timeout(self._drain_s):
                 while engine.active:

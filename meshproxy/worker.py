@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from meshproxy.snapshot.model import SnapshotData
 
 _DRAIN_POLL_S = 0.02
+# busy keep-alive clients learn from a response that theirs was the last; only the others are cut
+_IDLE_GRACE_S = 0.5
 _STDOUT = 1
 
 
@@ -105,6 +107,7 @@ class Worker:
         self._is_draining = True
         self._drain_deadline = deadline
         self._engine.drain()
+        self._loop.call_later(min(_IDLE_GRACE_S, close_ms / 2000), self._engine.close_idle)
         for _, fd in self._listeners:
             os.close(fd)  # a new connection is refused, not left in a queue that nobody serves
         self._poll_drained()

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.proxy import ProxyProcess
+from support.proxy import MeshproxyRun, ProxyProcess
 from support.upstream import Upstream
-
-MeshproxyRun = Callable[..., ProxyProcess]
 
 
 @pytest.fixture

@@ -414,7 +414,12 @@ cdef class Http1Downstream(Downstream):
         return 0
 
     cdef int drain(self) except -1:
-        if self.state == DS_HEAD and self.held is None and self.out is None:
+        if self.state != DS_HEAD or self.held is not None or self.out is not None:
+            return 0
+        # A request may stand in the socket already: it is served, and its response says that it was the last.
+        self.is_readable = True
+        self.read_loop()
+        if self.state == DS_HEAD and self.held is None:
             self.close_now()
         return 0
 

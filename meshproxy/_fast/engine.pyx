@@ -74,10 +74,19 @@ cdef class Engine:
         self.listeners.clear()
 
     def drain(self):
-        """Accept no more, close what is idle, answer the rest with `connection: close`."""
-        cdef Handler h
+        """Accept no more, once what waits in the accept queue is taken; from now on every response
+        says `connection: close`. Idle connections stay until `close_idle`."""
+        cdef Listener listener
+        for group in self.listeners.values():
+            for listener in group:
+                listener.accept_all()
         self.stop_listening()
         self.rt.is_draining = True
+
+    def close_idle(self):
+        """Close the connections that are between requests; one with a request on its way serves it."""
+        cdef Handler h
+        self.rt.reactor.refresh_clock()
         for h in self.handlers():
             if isinstance(h, Http1Downstream):
                 (<Http1Downstream>h).drain()

@@ -4,7 +4,11 @@ from .runtime cimport Runtime
 from .timer cimport Timer
 
 cdef enum:
-    ACCEPTS_PER_EVENT = 64         # level-triggered: what is left comes with the next batch
+    # Level-triggered: what is left comes with the next batch. One at a time where workers share the queue, so
+    # that a burst spreads over those that are awake.
+    ACCEPTS_PER_EVENT = 64
+    ACCEPTS_SHARED = 1
+    ACCEPTS_IN_DRAIN = 65536
 
 cdef class Listener(Handler):
     cdef Runtime rt
@@ -16,3 +20,6 @@ cdef class Listener(Handler):
     cdef int pause(self) except -1
     cdef void leave(self) noexcept
     cdef void stop(self) noexcept
+    # 0 when the queue may hold more, 1 when it is empty or the listener paused.
+    cdef int accept_some(self, int most) except -1
+    cdef int accept_all(self) except -1

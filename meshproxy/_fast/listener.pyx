@@ -49,16 +49,26 @@ cdef class Listener(Handler):
             self.rt.reactor.unregister(self)
 
     cdef int on_event(self, uint32_t events) except -1:
+        self.accept_some(ACCEPTS_SHARED if self.rt.scoreboard.workers > 1 else ACCEPTS_PER_EVENT)
+        return 0
+
+    # Bounded, though new connections may keep coming.
+    cdef int accept_all(self) except -1:
+        return self.accept_some(ACCEPTS_IN_DRAIN) if self.fd >= 0 else 1
+
+    cdef int accept_some(self, int most) except -1:
         cdef int i, fd, one = 1
         cdef sockaddr_in6 remote
         cdef socklen_t width
         cdef Http1Downstream connection
         cdef Binding binding = self.rt.snapshot.bindings.get(self.id, BY_HOST)
-        for i in range(ACCEPTS_PER_EVENT):
+        for i in range(most):
             width = sizeof(remote)
             fd = accept4(self.fd, <sockaddr*>&remote, &width, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
-                return self.pause() if errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM) else 0
+                if errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+                    self.pause()
+                return 1
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             if binding.is_tcp:
                 TcpSession(self.rt, self.rt.snapshot.cluster_at(binding.cluster)).open(fd)
@@ -67,5 +77,5 @@ cdef class Listener(Handler):
             memcpy(&connection.remote, &remote, width if width <= sizeof(remote) else sizeof(remote))
             connection.accept(fd)
             if self.fd < 0:
-                return 0
+                return 1
         return 0

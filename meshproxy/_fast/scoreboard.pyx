@@ -131,17 +131,39 @@ cdef class Scoreboard:
         p.downstream_cx_active = p.downstream_rq_active = 0
         p.generation = 0
         fold(<uint64_t*>self.process_column(0), <uint64_t*>p, sizeof(ProcessColumn) // 8)
-        for i in range(MAX_CLUSTER_SLOTS):
+        for i in self.touched(<char*>self.cluster_column(worker, 0) - self.base, MAX_CLUSTER_SLOTS,
+                              sizeof(ClusterColumn)):
             c = self.cluster_column(worker, i)
             if (c.rq_total or c.cx_total or c.rq_active or c.cx_active or c.cx_connect_fail
                     or c.cx_none_healthy):
                 c.rq_active = c.cx_active = 0
                 fold_cluster(self.cluster_column(0, i), c)
-        for i in range(MAX_ENDPOINT_SLOTS):
+        for i in self.touched(<char*>self.endpoint_column(worker, 0) - self.base, MAX_ENDPOINT_SLOTS,
+                              sizeof(EndpointColumn)):
             e = self.endpoint_column(worker, i)
             if e.rq_total or e.cx_total or e.rq_active or e.cx_active or e.cx_connect_fail:
                 e.rq_active = e.cx_active = 0
                 fold(<uint64_t*>self.endpoint_column(0, i), <uint64_t*>e, sizeof(EndpointColumn) // 8)
+
+    def touched(self, size_t at, size_t count, size_t width):
+        """Indexes of `count` records of `width` bytes at `at` that stand in memory: reading the others
+        would make the kernel allocate their pages."""
+        cdef size_t end = at + count * width
+        if self.fd < 0:
+            yield from range(count)
+            return
+        data = at
+        following = 0
+        while data < end:
+            try:
+                data = os.lseek(self.fd, data, os.SEEK_DATA)
+            except OSError:        # ENXIO: only holes follow
+                return
+            hole = min(os.lseek(self.fd, data, os.SEEK_HOLE), end)
+            first = max((data - at) // width, following)
+            following = (hole - at + width - 1) // width
+            yield from range(first, following)
+            data = hole
 
     def clear_route(self, uint32_t slot):
         """Zero a route's cursor before its slot names another route."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from conftest import MeshproxyRun
 from prometheus_client.parser import text_string_to_metric_families
 from support import manifests
+from support.proxy import MeshproxyRun
 from support.upstream import Upstream
 
 CLUSTER = "outbound|80||web.default.svc.cluster.local"

@@ -6,8 +6,8 @@ import signal
 import socket
 from pathlib import Path
 
-from conftest import MeshproxyRun
 from support import manifests
+from support.proxy import MeshproxyRun
 
 
 def test_notify_ready_reloading_stopping(meshproxy_run: MeshproxyRun, tmp_path: Path) -> None:

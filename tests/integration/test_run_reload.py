@@ -6,8 +6,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import MeshproxyRun
 from support import manifests
+from support.proxy import MeshproxyRun
 from support.upstream import Upstream
 
 ROUTE_TO_B = """\

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MeshproxyRun
 from support import manifests
-from support.proxy import ProxyProcess
+from support.proxy import MeshproxyRun, ProxyProcess
 from support.raw_client import RawClient
 from support.upstream import Upstream
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -126,3 +127,6 @@ class ProxyProcess:
         with self._news:
             self._ended = True
             self._news.notify_all()
+
+
+MeshproxyRun = Callable[..., ProxyProcess]
