@@ -49,6 +49,18 @@ def files_flag(command: _Command) -> _Command:
     )(command)
 
 
+def listen_flag(command: _Command) -> _Command:
+    return flag(
+        "--listen",
+        multiple=True,
+        callback=parsed_by(parse_listen),
+        default=["127.0.0.1:8080"],
+        metavar="ADDR:PORT[=SERVICE:PORT[/tcp]]",
+        help="Repeatable. Bound to a service port, it serves that service whatever the Host header"
+        " says; /tcp balances connections instead of requests.  [default: 127.0.0.1:8080]",
+    )(command)
+
+
 def namespace_flag(command: _Command) -> _Command:
     return flag(
         "--namespace",
@@ -80,15 +92,7 @@ def cli() -> None:
 
 @cli.command()
 @files_flag
-@flag(
-    "--listen",
-    multiple=True,
-    callback=parsed_by(parse_listen),
-    default=["127.0.0.1:8080"],
-    metavar="ADDR:PORT[=SERVICE:PORT[/tcp]]",
-    help="Repeatable. Bound to a service port, it serves that service whatever the Host header"
-    " says; /tcp balances connections instead of requests.  [default: 127.0.0.1:8080]",
-)
+@listen_flag
 @flag(
     "--admin",
     callback=parsed_by(parse_admin),
@@ -209,6 +213,25 @@ def explain(
     return run_explain(
         paths, (namespace, dict(source_labels)), (method, url, headers), seed, output
     )
+
+
+@cli.group()
+def export() -> None:
+    """Say the same in the configuration of another proxy."""
+
+
+@export.command("envoy")
+@files_flag
+@listen_flag
+@namespace_flag
+@flag("--output", "-o", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+def export_to_envoy(
+    paths: tuple[str, ...], listen: tuple[ListenSpec, ...], namespace: str, output: str
+) -> int:
+    """Print an Envoy bootstrap of the manifests; what Envoy cannot say goes to standard error."""
+    from meshproxy.cli.export import run_export
+
+    return run_export(paths, namespace, listen, output)
 
 
 @cli.command()

@@ -1,0 +1,60 @@
+"""A snapshot as an Envoy bootstrap: static listeners, routes and clusters.
+
+Law: the same rules in the same order give the same answers; tests/conformance runs both to prove
+it. What Envoy has no word for is left out and said in `notes`, never silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from meshproxy.export.cluster import cluster_of
+from meshproxy.export.listener import http_listener, tcp_listener
+from meshproxy.export.note import Json, Notes
+from meshproxy.export.route_config import bound_route_config, route_config
+from meshproxy.listen import Address
+from meshproxy.snapshot.model import ClusterData, SnapshotData
+
+NO_CLUSTER = "BlackHoleCluster"  # Istio's name for nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The bootstrap, and a line for everything it does not say."""
+
+    bootstrap: Json
+    notes: tuple[str, ...]
+
+
+def export_envoy(snapshot: SnapshotData, addresses: Mapping[int, Address]) -> Export:
+    """Translate a whole snapshot; `addresses` says where each listener (by id) is."""
+    notes = Notes()
+    clusters = [cluster for cluster in snapshot["clusters"].values() if cluster is not None]
+    listeners = _listeners(snapshot, addresses, notes)
+    made = [cluster_of(cluster, notes) for cluster in clusters]
+    made.append({"name": NO_CLUSTER, "type": "STATIC", "connect_timeout": "1s"})
+    resources = {"listeners": listeners, "clusters": made}
+    return Export({"static_resources": resources}, notes.lines)
+
+
+def _listeners(
+    snapshot: SnapshotData, addresses: Mapping[int, Address], notes: Notes
+) -> list[Json]:
+    by_id: dict[int, ClusterData] = {
+        key: cluster for key, cluster in snapshot["clusters"].items() if cluster is not None
+    }
+    made = []
+    for listener in snapshot["listeners"] or ():
+        address = addresses[listener["id"]]
+        if listener["protocol"] == "tcp":
+            target = by_id.get(listener["cluster"])
+            if target is None:
+                notes.add(f"listener {address}: its cluster does not exist; connections close")
+            made.append(tcp_listener(address, target["name"] if target else NO_CLUSTER))
+        elif listener["virtual_host"] >= 0:
+            host = snapshot["virtual_hosts"].get(listener["virtual_host"])
+            made.append(http_listener(address, bound_route_config(str(address), host, notes)))
+        else:
+            made.append(http_listener(address, route_config(str(address), snapshot, notes)))
+    return made
