@@ -91,6 +91,46 @@ class RetryData(TypedDict):
     remote_localities: bool
 
 
+class CookieData(TypedDict):
+    """A cookie the proxy makes when a cookie hash policy finds none (ISTIO 3.7)."""
+
+    name: str
+    path: str  # "" = no Path attribute
+    ttl_s: int  # 0 = no Max-Age
+    attributes: list[tuple[str, str]]
+
+
+class OutlierData(TypedDict):
+    """outlierDetection (ISTIO 2.8, 3.8); a threshold of 0 is off."""
+
+    consecutive_5xx: int
+    consecutive_gateway: int
+    consecutive_local: int
+    split_local: bool
+    interval_ms: int
+    base_ejection_ms: int
+    max_ejection_percent: int
+
+
+class LimitsData(TypedDict):
+    """connectionPool; 0 = no limit."""
+
+    max_connections: int
+    max_pending: int
+    max_requests: int
+    max_requests_per_connection: int
+    max_retries: int
+    max_connection_ms: int
+    retry_budget_percent: float
+    retry_budget_least: int
+
+
+class WarmupData(TypedDict):
+    duration_ms: int
+    minimum_percent: float
+    aggression: float
+
+
 class EndpointData(TypedDict):
     """One address of a cluster."""
 
@@ -101,10 +141,14 @@ class EndpointData(TypedDict):
     healthy: bool  # readiness as discovery sees it
     name: str  # "namespace/pod", or "" when unknown
     labels: dict[str, str]
+    locality: NotRequired[str]  # "region/zone/subzone", "" = unknown
+    priority: NotRequired[int]  # 0 first; absent = 0
+    locality_weight: NotRequired[int]  # of its locality, when traffic is distributed; 0 = no traffic
 
 
 class LoadBalancerData(TypedDict):
-    policy: Literal["ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "RING_HASH"]
+    policy: Literal["ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "RING_HASH", "MAGLEV", "PASSTHROUGH"]
+    table_size: NotRequired[int]  # MAGLEV
     # RING_HASH only: built by _fast.ketama.build_ring over the healthy endpoints, in their order
     ring_hashes: NotRequired[bytes]  # sorted uint64, little endian
     ring_endpoints: NotRequired[bytes]  # uint32 index into `endpoints`, same order
@@ -118,11 +162,18 @@ class ClusterData(TypedDict):
     connect_timeout_ms: int
     idle_timeout_ms: int
     endpoints: list[EndpointData]  # healthy and unhealthy; order is the pick order
+    # Absent = not configured
+    outlier: NotRequired[OutlierData]
+    limits: NotRequired[LimitsData]
+    warmup: NotRequired[WarmupData]
+    tcp_keepalive: NotRequired[dict[str, int]]  # probes, time_s, interval_s
+    panic_percent: NotRequired[int]  # minHealthPercent; absent = 0: never panic
+    tcp_idle_timeout_ms: NotRequired[int]  # tcp clusters; 0 = none
 
 
 class RouteData(TypedDict):
     name: str  # access log %ROUTE_NAME%; "default" when no VirtualService applies
-    slot: int  # scoreboard route slot (split cursor)
+    slot: int  # scoreboard route slot (split cursor); the match entries of a rule share it
     virtual_service: str  # "namespace/name", "" for the default route
     rule: int  # index in spec.http, -1 for the default route
     conditions: list[ConditionData]
@@ -130,6 +181,7 @@ class RouteData(TypedDict):
     cluster_names: list[str]  # same order: names, also of clusters that do not exist
     timeout_ms: int  # 0 = none
     hash_policies: list[HashPolicyData]
+    cookies: NotRequired[list[CookieData]]  # of the cookie policies that make theirs
     # Absent = the route does none of it. At most one of redirect and direct_response; then
     # `clusters` is empty.
     redirect: NotRequired[RedirectData]
@@ -167,6 +219,9 @@ class ListenerData(TypedDict):
     protocol: Literal["http", "tcp"]
     virtual_host: int  # bound HTTP listener: this virtual host whatever the Host; -1 = by Host
     cluster: int  # tcp: where its connections go; -1 = refuse (cluster not found)
+    # tcp: a weighted route instead of one cluster: (cluster id or -1, weight), split per connection
+    clusters: NotRequired[list[tuple[int, int]]]
+    slot: NotRequired[int]  # scoreboard route slot of that split
 
 
 class SnapshotData(TypedDict):
