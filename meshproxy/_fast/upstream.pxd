@@ -34,6 +34,8 @@ cdef enum ResponseStage:
 
 # Who sent a request and hears what became of it; implemented above (stream).
 cdef class UpstreamSink(Handler):
+    cdef bint must_be_fresh        # while it waits: only a connection that served nobody yet will do
+
     cdef int on_upstream_ready(self, UpstreamConnection c) except -1
     cdef int on_upstream_failed(self, Detail detail) except -1     # no connection came about
     cdef int on_informational(self, ResponseHead* h) except -1

@@ -315,6 +315,7 @@ cdef class Pool:
             return c
         self.connect_timeout_us = cluster.connect_timeout_us
         self.idle_timeout_us = cluster.idle_timeout_us
+        sink.must_be_fresh = must_be_fresh
         self.waiting.append(sink)
         self.connect()
         return None
@@ -352,11 +353,16 @@ cdef class Pool:
         cdef UpstreamSink sink
         c.sink = None
         c.stage = RESP_DONE
+        if c.peer_closed:
+            c.close_now()
+            return 0
         if self.waiting:
-            sink = self.waiting.popleft()
-            c.assign(sink)
-            return sink.on_upstream_ready(c)
-        if self.endpoint.is_retired or self.rt.is_draining or c.peer_closed:
+            sink = self.waiting[0]
+            if c.requests == 0 or not sink.must_be_fresh:
+                self.waiting.popleft()
+                c.assign(sink)
+                return sink.on_upstream_ready(c)
+        if self.endpoint.is_retired or self.rt.is_draining:
             c.close_now()
             return 0
         c.state = UP_IDLE
