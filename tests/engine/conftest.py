@@ -16,7 +16,7 @@ def loop_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def rig(loop_kind: str) -> Rig:
-    """Starts proxies, upstreams and clients; the end of the test proves that all counts are zero."""
+    """Starts proxies, upstreams and clients; at the end of the test all counts must be zero."""
     return Rig(loop_kind)
 
 
@@ -26,5 +26,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
     given = {name: pyfuncitem.funcargs[name] for name in names}
-    pyfuncitem.funcargs["rig"].run(pyfuncitem.obj, given)
+    rig = pyfuncitem.funcargs["rig"]
+    assert isinstance(rig, Rig)
+    rig.run(pyfuncitem.obj, given)
     return True

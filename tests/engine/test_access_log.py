@@ -146,7 +146,7 @@ async def test_bad_request_is_logged_without_a_word_of_it(rig: Rig, access_log: 
 @both
 async def test_client_abort_is_logged_with_who_left(rig: Rig, access_log: str) -> None:
     async def script(peer: Peer, up: Upstream) -> None:
-        up.requests.append(await peer.read_request())
+        up.requests.append(await peer.next_request())
         if len(up.requests) == 2:
             await peer.send(head("HTTP/1.1 206 Partial", "Content-Length: 9") + b"abc")
         await peer.is_closed()
@@ -189,7 +189,7 @@ async def test_hostile_bytes_are_escaped_and_stay_on_their_line(rig: Rig, access
     up = rig.upstream()
     proxy = rig.proxy(up.port, access_log=access_log)
     client = await rig.client(proxy.port)
-    hostile = bytes(c for c in range(256) if c >= 0x20 and c != 0x7F or c == 9)
+    hostile = bytes(c for c in range(256) if (c >= 0x20 and c != 0x7F) or c == 9)
     sent = (
         b"GET /\"'\\<> HTTP/1.1\r\nHost: web\r\nUser-Agent: a" + hostile + b"z\r\n"
         b'X-Forwarded-For: 1" 200 - "\r\nX-Request-Id: \xe2\x80\xa8","x":"\r\n\r\n'

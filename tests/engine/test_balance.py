@@ -75,7 +75,7 @@ async def test_hash_policy_sticks_to_an_endpoint_over_connections(rig: Rig) -> N
     assert set(home.values()) == {"a", "b", "c", "d"}
 
 
-async def test_hash_policy_keeps_most_users_when_an_endpoint_goes_and_all_when_it_returns(
+async def test_hash_policy_keeps_most_users_when_an_endpoint_goes(
     rig: Rig,
 ) -> None:
     ups = [rig.upstream(answer, name) for name in "abcd"]

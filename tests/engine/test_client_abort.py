@@ -1,4 +1,4 @@
-"""Clients that go away: their request ends, its upstream connection closes, nobody else notices."""
+"""Clients that go away: their request ends, its upstream connection closes, all else goes on."""
 
 from __future__ import annotations
 

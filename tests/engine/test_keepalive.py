@@ -6,6 +6,16 @@ import pytest
 from support.engine import Peer, Rig, Upstream, replies, request, response, until
 
 
+async def answer_or_hold(peer: Peer, up: Upstream) -> None:
+    """Answers one request with its path, and closes without saying so; /held is the test's."""
+    message = await peer.next_request()
+    up.requests.append(message)
+    if message.path == "/held":
+        await peer.is_closed()
+    else:
+        await peer.send(response(message.path.encode()))
+
+
 async def test_requests_on_one_connection_share_one_upstream_connection(rig: Rig) -> None:
     up = rig.upstream()
     proxy = rig.proxy(up.port)
@@ -125,7 +135,7 @@ async def test_bytes_behind_a_response_close_the_upstream_connection(rig: Rig) -
 
 async def test_response_without_a_request_closes_the_idle_upstream_connection(rig: Rig) -> None:
     async def script(peer: Peer, up: Upstream) -> None:
-        up.requests.append(await peer.read_request())
+        up.requests.append(await peer.next_request())
         await peer.send(response(b"one"))
         await until(lambda: len(up.requests) > 1 or proxy.count("streams") == 0)
         await peer.send(response(b"stray"))
@@ -148,3 +158,23 @@ async def test_idle_timeout_closes_the_pooled_connection(rig: Rig) -> None:
     await until(lambda: up.ended == 1)
     assert proxy.count("upstream") == 0
     assert (await client.get()).status == 200
+
+
+async def test_connection_that_closes_behind_its_response_gets_no_waiting_request(
+    rig: Rig,
+) -> None:
+    """FIN came with the response; a request that waits for a connection must not be put on it."""
+    up = rig.upstream(answer_or_hold)
+    proxy = rig.proxy(up.port)
+    first, second = await rig.client(proxy.port), await rig.client(proxy.port)
+    await second.get()
+    await until(lambda: proxy.count("upstream") == 0)
+    await first.send(request("GET", "/held"))
+    await until(lambda: len(up.requests) == 2)
+    # Both before the engine runs again: the new request is seen first, then the end of the other.
+    await second.send(request("POST", "/next", body=b"x"))
+    await up.peers[1].send(response(b"first"))
+    up.peers[1].half_close()
+    assert (await first.read_response()).body == b"first"
+    assert (await second.read_response()).body == b"/next"
+    assert proxy.codes() == {(200, "-"): 3}

@@ -22,17 +22,6 @@ async def held(peer: Peer, up: Upstream) -> None:
         await peer.send(response(b"ok"))
 
 
-async def refused(port: int) -> bool:
-    loop = asyncio.get_running_loop()
-    try:
-        _, writer = await asyncio.wait_for(
-            loop.create_connection(asyncio.Protocol, "127.0.0.1", port), 1
-        )
-    except OSError:
-        return True
-    return False
-
-
 async def test_drain_closes_idle_connections_and_ends_the_rest_with_close(rig: Rig) -> None:
     up = rig.upstream(held)
     proxy = rig.proxy(up.port)
@@ -41,6 +30,8 @@ async def test_drain_closes_idle_connections_and_ends_the_rest_with_close(rig: R
     await busy.send(request("GET", "/held"))
     await until(lambda: len(up.requests) == 2)
     proxy.engine.drain()
+    assert proxy.engine.active == 2
+    proxy.engine.close_idle()
     assert await idle.is_closed()
     assert proxy.engine.active == 1
     up.name = "released"

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from benchmarks import native
 from support.engine import request
 from support.raw_client import RawClient
+
+from benchmarks import native
 
 ROOT = Path(__file__).resolve().parents[2]
 CONNECTIONS = 8

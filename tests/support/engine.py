@@ -200,6 +200,12 @@ class Peer:
         found.body = await self._read_body(found, is_request=True)
         return found
 
+    async def next_request(self) -> Message:
+        message = await self.read_request()
+        if message is None:
+            raise ConnectionError("closed before a request")
+        return message
+
     async def get(self, path: str = "/", *fields: str, host: str = "web") -> Message:
         await self.send(request("GET", path, *fields, host=host))
         return await self.read_response()
