@@ -16,7 +16,8 @@ cdef class Engine:
     """The data plane of one worker, inside a running asyncio or uvloop loop.
 
     `worker` is this worker's scoreboard column, 1..scoreboard.workers. Options: `access_log_fd`
-    (-1 off; stays the caller's), `access_log_format` ("text" or "json").
+    (-1 off; stays the caller's), `access_log_format` ("text" or "json"), `explain_header` (True: a
+    request with `x-meshproxy-explain: 1` gets a response header of that name, which tells the decision).
     """
 
     def __cinit__(self, loop, Scoreboard scoreboard, int worker, dict options):
@@ -27,6 +28,7 @@ cdef class Engine:
         self.log_format = "text"
         self.rt = Runtime(Reactor(loop), scoreboard, worker)
         self.rt.reactor.on_batch_end = self.flush_log
+        self.rt.explains = bool(options.get("explain_header", False))
         self.set_access_log(options.get("access_log_fd", -1), options.get("access_log_format", "text"))
 
     @property
