@@ -84,6 +84,7 @@ cdef class Pool:
     cdef uint64_t idle_timeout_us
     cdef void* idle_first          # borrowed UpstreamConnection: most recently used first
     cdef readonly int idle_count
+    cdef int connecting            # connections under way: at least as many as sinks wait
     cdef object waiting            # deque of UpstreamSink
 
     # A connection assigned to the sink, or None: the sink will be called back.

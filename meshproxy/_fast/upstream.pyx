@@ -82,6 +82,8 @@ cdef class UpstreamConnection(Transport):
             return
         if self.state == UP_IDLE:
             self.pool.unlink_idle(self)
+        elif self.state == UP_CONNECTING:
+            self.pool.connecting -= 1
         self.state = UP_CLOSED
         self.sink = None
         self.partial = None
@@ -99,7 +101,8 @@ cdef class UpstreamConnection(Transport):
         if was_connecting:
             self.pool.column.cx_connect_fail += 1
             self.pool.endpoint.column.cx_connect_fail += 1
-            if self.pool.waiting:
+            # A surplus one, whose sink went away or was served otherwise, fails nobody.
+            if len(self.pool.waiting) > self.pool.connecting:
                 sink = self.pool.waiting.popleft()
                 sink.on_upstream_failed(detail)
         elif sink is not None:
@@ -157,6 +160,8 @@ cdef class UpstreamConnection(Transport):
         return 0
 
     cdef int on_connected(self) except -1:
+        self.pool.connecting -= 1
+        self.state = UP_BUSY           # until release() finds it a sink, keeps it or closes it
         self.rt.reactor.cancel(&self.timer)
         self.idle_since_us = self.rt.reactor.now_us
         if self.pool.idle_timeout_us:
@@ -303,7 +308,7 @@ cdef class Pool:
         self.endpoint = endpoint
         self.column = cluster.column
         self.idle_first = NULL
-        self.idle_count = 0
+        self.idle_count = self.connecting = 0
         self.waiting = deque()
 
     cdef UpstreamConnection acquire(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh):
@@ -324,6 +329,7 @@ cdef class Pool:
         cdef UpstreamConnection c = UpstreamConnection(self)
         cdef int one = 1
         cdef int fd = socket(self.endpoint.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+        self.connecting += 1
         self.rt.upstream_count += 1
         self.column.cx_active += 1
         self.column.cx_total += 1

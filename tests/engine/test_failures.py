@@ -74,6 +74,21 @@ async def test_connect_timeout_is_503_uf(rig: Rig) -> None:
     assert proxy.count("upstream") == 0
 
 
+async def test_connect_of_a_client_that_left_fails_nobody_else(rig: Rig) -> None:
+    port = rig.blackhole_port()
+    proxy = rig.proxy(port, connect_timeout_ms=40)
+    gone, client = await rig.client(proxy.port), await rig.client(proxy.port)
+    await gone.send(request())
+    await until(lambda: proxy.count("streams") == 1)
+    gone.close()
+    await until(lambda: proxy.count("streams") == 0)
+    proxy.apply(cluster(0, port, connect_timeout_ms=60_000))
+    await client.send(request())
+    await until(lambda: proxy.board.cluster(0)["cx_connect_fail"] == 1)
+    assert proxy.count("streams") == 1
+    assert proxy.codes() == {(0, "DC"): 1}
+
+
 @pytest.mark.parametrize("script", [close_after_head, reset_after_head])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_upstream_gone_before_the_response_is_503_uc(

@@ -1,4 +1,4 @@
-"""A head that leaves the proxy says what came in, once: one Host, one framing field, nothing hop-by-hop."""
+"""What leaves the proxy says what came in: one Host, one framing field, nothing hop-by-hop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drives the codec as a connection does: more bytes, and the head is parsed from its first again."""
+"""Drives the codec as a connection does: more bytes, and a head is parsed from its start."""
 
 from __future__ import annotations
 

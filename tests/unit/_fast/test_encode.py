@@ -98,7 +98,8 @@ def test_response_without_a_reason_gets_the_space() -> None:
 def test_response_replaces_every_service_time_and_hop_field() -> None:
     head = (
         b"HTTP/1.1 204 No Content\r\nX-Envoy-Upstream-Service-Time: 9\r\nConnection: X\r\nX: 1\r\n"
-        b"x-envoy-upstream-service-time: 8\r\nKeep-Alive: 5\r\nContent-Length: 5\r\nDate: now\r\n\r\n"
+        b"x-envoy-upstream-service-time: 8\r\nKeep-Alive: 5\r\nContent-Length: 5\r\n"
+        b"Date: now\r\n\r\n"
     )
     want = b"HTTP/1.1 204 No Content\r\nDate: now\r\n"
     assert inspect.encode_response(head) == want + SERVICE + b"\r\n"

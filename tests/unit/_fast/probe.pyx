@@ -1,0 +1,211 @@
+# probe: the compiled leaves as Python sees them, for unit tests only: wheel, buffer, schedule, picks, counters.
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
+
+from meshproxy._fast.balancer cimport PickRequest
+from meshproxy._fast.buffer cimport Buffer
+from meshproxy._fast.cluster cimport Cluster, Endpoint
+from meshproxy._fast.headers cimport *
+from meshproxy._fast.random cimport RandomState, random_seed
+from meshproxy._fast.route cimport Route
+from meshproxy._fast.scan cimport *
+from meshproxy._fast.schedule cimport Schedule
+from meshproxy._fast.scoreboard cimport (
+    ClusterColumn, EndpointColumn, ProcessColumn, Scoreboard, count_code, count_duration,
+)
+from meshproxy._fast.timer cimport WHEEL_SLOTS, WHEEL_TICK_US, Timer, TimerWheel
+
+cdef enum:
+    MAX_TIMERS = 64
+
+
+cdef class Wheel:
+    """A TimerWheel and 64 timers, named by number."""
+
+    cdef TimerWheel wheel
+    cdef Timer timers[MAX_TIMERS]
+
+    def __cinit__(self):
+        self.wheel = TimerWheel()
+        memset(self.timers, 0, sizeof(self.timers))
+
+    def arm(self, int i, uint64_t deadline_us):
+        self.timers[i].kind = i
+        self.wheel.arm(&self.timers[i], deadline_us)
+
+    def cancel(self, int i):
+        self.wheel.cancel(&self.timers[i])
+
+    def is_armed(self, int i):
+        return self.timers[i].next != NULL
+
+    def pop(self, uint64_t now_us):
+        """All timers due, in the order they come."""
+        cdef Timer* t
+        due = []
+        while True:
+            t = self.wheel.pop_due(now_us)
+            if t == NULL:
+                return due
+            due.append(t.kind)
+
+    def next_due_in(self, uint64_t now_us):
+        return self.wheel.next_due_in(now_us)
+
+    @property
+    def armed(self):
+        return self.wheel.armed
+
+
+cdef class Bytes:
+    """A Buffer; check() is asked after every change."""
+
+    cdef Buffer buffer
+
+    def __cinit__(self):
+        self.buffer = Buffer()
+
+    def append(self, bytes data):
+        self.buffer.append(data, len(data))
+        assert self.buffer.check()
+
+    def consume(self, size_t n):
+        self.buffer.consume(n)
+        assert self.buffer.check()
+
+    def clear(self):
+        self.buffer.clear()
+        assert self.buffer.check()
+
+    def held(self):
+        return self.buffer.bytes_at()[:self.buffer.held()] if self.buffer.held() else b""
+
+    def size(self):
+        return self.buffer.size
+
+
+def turns(weights, uint64_t first, int count):
+    """`count` consecutive turns of a schedule from turn `first` on, and its period."""
+    cdef Schedule s = Schedule(weights)
+    return [s.at(first + i) for i in range(count)], s.period
+
+
+def arms(data, Scoreboard scoreboard, int count):
+    """The arms that `count` requests of this RouteData take, through the shared cursor."""
+    cdef Route route = Route(data, scoreboard)
+    return [route.take_arm() for _ in range(count)]
+
+
+cdef class Picker:
+    """A cluster of ClusterData as one worker has it."""
+
+    cdef Cluster cluster
+    cdef RandomState random
+
+    def __cinit__(self, data, Scoreboard scoreboard, int worker=1, uint64_t seed=0):
+        self.cluster = Cluster(data, scoreboard, worker)
+        random_seed(&self.random, seed)
+
+    def pick(self, hash=None, uint32_t attempt=0):
+        """Index of the pick among the healthy endpoints, or None."""
+        cdef PickRequest request
+        cdef Endpoint e
+        request.random = &self.random
+        request.has_hash = hash is not None
+        request.hash = hash if hash is not None else 0
+        request.attempt = attempt
+        e = self.cluster.pick(&request)
+        return self.cluster.healthy.index(e) if e is not None else None
+
+    def picks(self, int count):
+        return [self.pick() for _ in range(count)]
+
+
+def set_active(Scoreboard scoreboard, int worker, int slot, uint32_t count):
+    """Set the requests in flight that a worker has at an endpoint."""
+    scoreboard.endpoint_column(worker, slot).rq_active = count
+
+
+def bump_endpoint(Scoreboard scoreboard, int worker, int slot, dict counts):
+    cdef EndpointColumn* e = scoreboard.endpoint_column(worker, slot)
+    e.rq_active += counts.get("rq_active", 0)
+    e.cx_active += counts.get("cx_active", 0)
+    e.rq_total += counts.get("rq_total", 0)
+    e.rq_error += counts.get("rq_error", 0)
+    e.cx_total += counts.get("cx_total", 0)
+    e.cx_connect_fail += counts.get("cx_connect_fail", 0)
+
+
+def bump_cluster(Scoreboard scoreboard, int worker, int slot, dict counts):
+    cdef ClusterColumn* c = scoreboard.cluster_column(worker, slot)
+    c.rq_active += counts.get("rq_active", 0)
+    c.cx_active += counts.get("cx_active", 0)
+    c.rq_total += counts.get("rq_total", 0)
+    c.cx_none_healthy += counts.get("cx_none_healthy", 0)
+    c.request_bytes += counts.get("request_bytes", 0)
+
+
+def bump_process(Scoreboard scoreboard, int worker, dict counts):
+    cdef ProcessColumn* p = scoreboard.process_column(worker)
+    p.downstream_cx_active += counts.get("downstream_cx_active", 0)
+    p.downstream_rq_active += counts.get("downstream_rq_active", 0)
+    p.downstream_rq_total += counts.get("downstream_rq_total", 0)
+    p.no_route += counts.get("no_route", 0)
+
+
+def add_code(Scoreboard scoreboard, int worker, int slot, uint32_t status, uint32_t flags):
+    count_code(scoreboard.cluster_column(worker, slot), status, flags)
+
+
+def add_duration(Scoreboard scoreboard, int worker, int slot, uint64_t us):
+    count_duration(scoreboard.cluster_column(worker, slot), us)
+
+
+def route_cursor(Scoreboard scoreboard, int slot):
+    return scoreboard.route_cursor(slot).value
+
+
+def cluster_cursor(Scoreboard scoreboard, int slot):
+    return scoreboard.cluster_cursor(slot).value
+
+
+def set_cluster_cursor(Scoreboard scoreboard, int slot, uint64_t value):
+    scoreboard.cluster_cursor(slot).value = value
+
+
+def known_id(bytes name):
+    """The id of a header name; 0 = no known one."""
+    return <int>header_id(name, len(name))
+
+
+def span_of(bytes data, int cls):
+    return scan_span(data, len(data), cls)
+
+
+def value_ok(bytes data):
+    return bool(scan_value_ok(data, len(data)))
+
+
+def same_text(bytes a, bytes b):
+    return len(a) == len(b) and bool(scan_ieq(a, b, len(a)))
+
+
+def find(bytes data, char c):
+    return scan_find(data, len(data), c)
+
+
+def lower(int c):
+    return scan_lower(c)
+
+
+def decimal(uint64_t value):
+    cdef char out[20]
+    return out[:scan_put_decimal(out, value)]
+
+
+def host_hash(bytes name):
+    return scan_hash_lower(name, len(name))
+
+
+TOKEN, TARGET, HOST = CLASS_TOKEN, CLASS_TARGET, CLASS_HOST
+SLOTS, TICK_US = WHEEL_SLOTS, WHEEL_TICK_US

@@ -1,0 +1,66 @@
+"""The byte scanners against their definitions, for every byte."""
+
+from __future__ import annotations
+
+import string
+from types import ModuleType
+
+import pytest
+
+ALNUM = string.ascii_letters + string.digits
+TOKEN = (ALNUM + "!#$%&'*+-.^_`|~").encode()
+HOST = (ALNUM + "-._~%!$&'()*+;=:[]").encode()  # RFC 3986 3.2.2; "," joins values, so not that
+TARGET = bytes(range(0x21, 0x7F)).replace(b"#", b"")
+
+
+@pytest.mark.parametrize("name", ["TOKEN", "TARGET", "HOST"])
+def test_class_holds_exactly_its_bytes(probe: ModuleType, name: str) -> None:
+    cls = getattr(probe, name)
+    members = bytes(code for code in range(256) if probe.span_of(bytes([code]), cls) == 1)
+    assert set(members) == set({"TOKEN": TOKEN, "TARGET": TARGET, "HOST": HOST}[name])
+
+
+def test_span_stops_at_the_first_other_byte(probe: ModuleType) -> None:
+    assert probe.span_of(b"abc def", probe.TOKEN) == 3
+    assert probe.span_of(b"", probe.TOKEN) == 0
+    assert probe.span_of(b"abc", probe.TOKEN) == 3
+
+
+@pytest.mark.parametrize("width", [1, 2, 15, 16, 17, 31, 33, 64, 100])
+def test_value_ok_sees_a_bad_byte_anywhere(probe: ModuleType, width: int) -> None:
+    bad = {*range(0x20), 0x7F} - {0x09}
+    for code in range(256):
+        for at in {0, width // 2, width - 1}:
+            data = bytearray(b"a" * width)
+            data[at] = code
+            assert probe.value_ok(bytes(data)) is (code not in bad)
+    assert probe.value_ok(b"") is True
+
+
+def test_lower_changes_letters_alone(probe: ModuleType) -> None:
+    for code in range(256):
+        assert probe.lower(code) == bytes([code]).lower()[0]
+
+
+def test_same_text_has_no_case_for_letters_alone(probe: ModuleType) -> None:
+    assert probe.same_text(b"Content-Length", b"cONTENT-lENGTH")
+    assert not probe.same_text(b"[", b"{")
+    assert not probe.same_text(b"@", b"`")
+    assert not probe.same_text(b"\xc9", b"\xe9")
+
+
+def test_find_gives_the_first_or_the_length(probe: ModuleType) -> None:
+    assert probe.find(b"a\nb\n", 10) == 1
+    assert probe.find(b"abc", 10) == 3
+    assert probe.find(b"", 10) == 0
+
+
+@pytest.mark.parametrize("value", [0, 1, 9, 10, 99, 100, 2**32, 2**63, 2**64 - 1])
+def test_decimal(probe: ModuleType, value: int) -> None:
+    assert probe.decimal(value) == str(value).encode()
+
+
+def test_host_hash_has_no_case(probe: ModuleType) -> None:
+    assert probe.host_hash(b"A.Example") == probe.host_hash(b"a.example")
+    assert probe.host_hash(b"") == 14695981039346656037
+    assert probe.host_hash(b"a") == 0xAF63DC4C8601EC8C  # FNV-1a of "a"
