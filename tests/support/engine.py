@@ -518,6 +518,7 @@ class Proxy:
 
     def close(self) -> None:
         """End the engine and prove that nothing is left."""
+        assert self.engine.check() == []
         self.engine.close()
         counts = self.engine.counts()
         left = {name: counts[name] for name in ("downstream", "upstream", "streams")}
