@@ -1,7 +1,7 @@
 from .access_log cimport AccessLog
 from .clib.socket cimport *
 from .cluster cimport Endpoint
-from .downstream cimport Http1Downstream
+from .downstream cimport DS_BODY, DS_CLOSED, DS_HEAD, Http1Downstream
 from .listener cimport Listener
 from .mirror cimport Mirror
 from .reactor cimport Handler, Reactor
@@ -9,14 +9,15 @@ from .runtime cimport Runtime
 from .scoreboard cimport Scoreboard
 from .stream cimport Downstream
 from .tcp cimport TcpSide
-from .upstream cimport Pool, UpstreamConnection
+from .upstream cimport UP_BUSY, UP_IDLE, Pool, UpstreamConnection
 
 
 cdef class Engine:
     """The data plane of one worker, inside a running asyncio or uvloop loop.
 
     `worker` is this worker's scoreboard column, 1..scoreboard.workers. Options: `access_log_fd`
-    (-1 off; stays the caller's), `access_log_format` ("text" or "json").
+    (-1 off; stays the caller's), `access_log_format` ("text" or "json"), `explain_header` (True: a
+    request with `x-meshproxy-explain: 1` gets a response header of that name, which tells the decision).
     """
 
     def __cinit__(self, loop, Scoreboard scoreboard, int worker, dict options):
@@ -27,6 +28,7 @@ cdef class Engine:
         self.log_format = "text"
         self.rt = Runtime(Reactor(loop), scoreboard, worker)
         self.rt.reactor.on_batch_end = self.flush_log
+        self.rt.explains = bool(options.get("explain_header", False))
         self.set_access_log(options.get("access_log_fd", -1), options.get("access_log_format", "text"))
 
     @property
@@ -126,6 +128,43 @@ cdef class Engine:
         """Write the lines of this batch."""
         if self.rt.log is not None:
             self.rt.log.flush()
+
+    def check(self):
+        """Broken invariants of connections, pools and buffers, in words; [] when all hold. For tests."""
+        cdef Handler h
+        cdef Http1Downstream d
+        cdef UpstreamConnection u
+        cdef list broken = []
+        downstreams = upstreams = sessions = idle = 0
+        pools = set()
+        for h in self.handlers():
+            if isinstance(h, Http1Downstream):
+                d = <Http1Downstream>h
+                downstreams += 1
+                if d.state == DS_CLOSED:
+                    broken.append("a closed downstream connection is registered")
+                if d.state == DS_BODY and d.stream is None:
+                    broken.append("a request body without a stream")
+                if d.state == DS_HEAD and d.stream is not None:
+                    broken.append("a stream while the next head is awaited")
+                if d.held is not None and not d.held.check() or d.out is not None and not d.out.check():
+                    broken.append("a downstream buffer")
+            elif isinstance(h, UpstreamConnection):
+                u = <UpstreamConnection>h
+                upstreams += 1
+                idle += u.state == UP_IDLE
+                pools.add(u.pool)
+                if (u.state == UP_BUSY) != (u.sink is not None):
+                    broken.append("an upstream connection is busy without a sink, or the reverse")
+                if u.out is not None and not u.out.check():
+                    broken.append("an upstream buffer")
+            elif isinstance(h, TcpSide):
+                sessions += 1
+        if downstreams + sessions // 2 != self.rt.downstream_count:
+            broken.append(f"{downstreams} downstream connections, counted {self.rt.downstream_count}")
+        if sum([(<Pool>p).idle_count for p in pools]) != idle:
+            broken.append("idle connections are not those of their pools' lists")
+        return broken
 
     def handlers(self):
         cdef int i

@@ -71,7 +71,7 @@ cdef class Listener(Handler):
                 return 1
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             if binding.is_tcp:
-                TcpSession(self.rt, self.rt.snapshot.cluster_at(binding.cluster)).open(fd)
+                TcpSession(self.rt, self.rt.snapshot.cluster_at(binding.take_cluster())).open(fd)
                 continue
             connection = Http1Downstream(self.rt, binding)
             memcpy(&connection.remote, &remote, width if width <= sizeof(remote) else sizeof(remote))

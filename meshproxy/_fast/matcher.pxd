@@ -26,6 +26,7 @@ cdef class Condition:
     cdef bytes name                # lower case header name or query parameter
     cdef bytes value
     cdef object fullmatch          # RE2 only: bound method taking bytes
+    cdef bytes literal             # RE2 only: every match contains these bytes; b"" = not known
 
     # 1 holds, 0 does not. Only a regex condition touches Python and may raise.
     cdef int holds(self, const RequestView* v) except -1

@@ -1,7 +1,10 @@
+from meshproxy._fast.literal import required_literal
+
 from libc.string cimport memcmp
 
 cimport cython
 
+from .clib.system cimport memmem
 from .headers cimport *
 from .scan cimport *
 
@@ -39,6 +42,7 @@ cdef class Condition:
             if not HAS_SLOT[self.header]:
                 self.header = H_OTHER
         self.fullmatch = compile_regex(self.value) if self.op == OP_REGEX else None
+        self.literal = required_literal(value) if self.op == OP_REGEX else b""
 
     cdef int holds(self, const RequestView* v) except -1:
         cdef int result
@@ -62,6 +66,8 @@ cdef class Condition:
         cdef const char* value = self.value
         cdef size_t want = len(self.value)
         if self.op == OP_REGEX:
+            if len(self.literal) and memmem(p, n, <const char*>self.literal, len(self.literal)) == NULL:
+                return 0
             return self.fullmatch(p[:n]) is not None
         if self.op == OP_PRESENT:
             return 1

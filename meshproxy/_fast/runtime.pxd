@@ -31,6 +31,7 @@ cdef class Runtime:
     cdef RandomState random
     cdef AccessLog log             # None = off
     cdef bint is_draining
+    cdef bint explains             # x-meshproxy-explain: 1 is answered with the decision
     cdef uint32_t head_bytes       # most bytes of a request or response head
     cdef uint64_t head_timeout_us  # first to last byte of a request head
     cdef uint64_t idle_timeout_us  # downstream keep-alive

@@ -22,7 +22,7 @@ cdef class Runtime:
         self.column = scoreboard.process_column(worker)
         self.snapshot = Snapshot(scoreboard, worker)
         self.log = None
-        self.is_draining = False
+        self.is_draining = self.explains = False
         self.head_bytes = DEFAULT_HEAD_BYTES
         self.head_timeout_us = 60000000      # nginx client_header_timeout
         self.idle_timeout_us = 3600000000    # Envoy's default for downstream connections, 1 h

@@ -5,12 +5,19 @@ from .headers cimport RequestView
 from .http1 cimport RequestHead
 from .route cimport Route
 from .router cimport DomainTable, VirtualHost
-from .scoreboard cimport Scoreboard
+from .schedule cimport Schedule
+from .scoreboard cimport Cursor, Scoreboard
 
 cdef class Binding:
     cdef readonly bint is_tcp
     cdef readonly int virtual_host # -1 = by Host
     cdef readonly int cluster      # tcp only; -1 = refuse
+    cdef list clusters             # tcp, weighted: cluster ids of the arms
+    cdef Schedule split            # None with one cluster
+    cdef Cursor* cursor            # borrowed from the scoreboard
+
+    # Cluster id for the next connection, or -1. Advances the shared cursor.
+    cdef int take_cluster(self) noexcept
 
 cdef class Snapshot:
     cdef readonly long generation

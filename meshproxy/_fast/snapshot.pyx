@@ -1,6 +1,7 @@
 cimport cython
 
 from .balancer cimport PickRequest
+from .clib.system cimport atomic_add
 from .cluster cimport Endpoint
 from .forward cimport Origin, edited_request
 from .http1 cimport DEFAULT_HEAD_BYTES, RequestHead, request_parse
@@ -12,10 +13,24 @@ from .types cimport DETAIL_CORS_RESPONSE, DETAIL_DIRECT_RESPONSE, DETAIL_FAULT_A
 
 @cython.final
 cdef class Binding:
-    def __cinit__(self, data=None):
+    def __cinit__(self, data=None, Scoreboard scoreboard=None):
         self.is_tcp = data is not None and data["protocol"] == "tcp"
         self.virtual_host = data["virtual_host"] if data is not None else -1
         self.cluster = data["cluster"] if data is not None else -1
+        self.cursor = NULL
+        arms = data.get("clusters", ()) if data is not None else ()
+        self.clusters = [cluster for cluster, _ in arms]
+        self.split = None
+        if len(arms) == 1:
+            self.cluster = self.clusters[0]
+        elif arms:
+            self.split = Schedule([weight for _, weight in arms])
+            self.cursor = scoreboard.route_cursor(data["slot"])
+
+    cdef int take_cluster(self) noexcept:
+        if self.split is None:
+            return self.cluster
+        return self.clusters[self.split.at(atomic_add(&self.cursor.value, 1))]
 
 
 cdef Binding BY_HOST = Binding()
@@ -69,7 +84,7 @@ cdef class Snapshot:
         if update["domains"] is not None:
             after.domains = DomainTable(update["domains"])
         if update["listeners"] is not None:
-            after.bindings = {item["id"]: Binding(item) for item in update["listeners"]}
+            after.bindings = {item["id"]: Binding(item, self.scoreboard) for item in update["listeners"]}
         return after
 
     cdef VirtualHost host_of(self, const RequestView* v, Binding binding):

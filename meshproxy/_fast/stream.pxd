@@ -82,6 +82,7 @@ cdef class Stream(UpstreamSink):
     cdef int arm                   # of the route's split; -1 = none taken
     cdef bint is_delayed           # by an injected fault: the timer dispatches
     cdef bint has_hash
+    cdef bint explains             # the client asked for the decision, and may
     cdef uint64_t hash
     cdef list cors_lines           # to add to the response, or None
     cdef list mirrors              # Mirror copies not sent yet, or None
@@ -107,6 +108,8 @@ cdef class Stream(UpstreamSink):
     cdef int after_request(self) except -1
     cdef int pass_on(self, const char* p, size_t n) except -1
     cdef bytes response_lines_for(self, ResponseHead* h)
+    cdef bint asks_explain(self, RequestHead* h) noexcept
+    cdef bytes explanation(self)
     cdef Origin origin(self)
     cdef int send_to_upstream(self) except -1
     cdef int gather_request(self, const char* p, size_t n) except -1

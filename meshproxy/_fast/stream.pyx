@@ -14,7 +14,7 @@ from .headers cimport *
 from .http1 cimport request_parse
 from .mirror cimport Mirror
 from .random cimport random_next
-from .reply cimport detail_body
+from .reply cimport detail_body, detail_text
 from .router cimport VirtualHost, request_hash
 from .scoreboard cimport count_code, count_duration
 from .transport cimport SEND_DONE, SEND_FAILED, SEND_PENDING
@@ -69,7 +69,7 @@ cdef class Stream(UpstreamSink):
         self.block_len = self.block_size = 0
         self.is_sent = self.request_done = self.response_started = False
         self.is_waiting = self.was_stale = self.is_replayed = self.is_counted = self.is_finished = False
-        self.is_delayed = self.has_hash = False
+        self.is_delayed = self.has_hash = self.explains = False
         self.arm = -1
         self.hash = 0
         self.status = self.flags = 0
@@ -93,6 +93,8 @@ cdef class Stream(UpstreamSink):
         self.framing = h.framing
         self.request_done = h.framing == BODY_NONE
         self.snapshot = self.rt.snapshot
+        if self.rt.explains:
+            self.explains = self.asks_explain(h)
         if self.rt.log is not None:
             self.logged = LoggedRequest()
             self.logged.keep(&h.view)
@@ -346,7 +348,7 @@ cdef class Stream(UpstreamSink):
         self.service_us = self.rt.reactor.now_us - self.sent_us
         self.status = h.status
         self.response_started = True
-        if self.route.is_plain:
+        if self.route.is_plain and not self.explains:
             return self.downstream.respond_head(h, has_body, <int64_t>(self.service_us // 1000), None)
         return self.downstream.respond_head(h, has_body, <int64_t>(self.service_us // 1000),
                                             self.response_lines_for(h))
@@ -359,6 +361,8 @@ cdef class Stream(UpstreamSink):
             for name, _ in self.cors_lines:
                 drop_header(&h.headers, h.base, name)
             lines = lines_bytes(self.cors_lines)
+        if self.explains:
+            lines += self.explanation()
         if self.route is None or not self.route.edits_response:
             return lines
         # The block is the request's head as it was sent, for %REQ()%.
@@ -366,6 +370,31 @@ cdef class Stream(UpstreamSink):
                                             <uint32_t>self.block_len + 1) > 0:
             request = &self.rt.request
         return lines + response_lines(self.route, self.arm, h, request, self.origin())
+
+    # The header is between the client and this proxy: it goes no further.
+    cdef bint asks_explain(self, RequestHead* h) noexcept:
+        cdef HeaderTable* t = &h.view.headers
+        cdef int i = table_find(t, h.view.base, b"x-meshproxy-explain", 19, 0)
+        if i < 0:
+            return False
+        t.fields[i].flags |= HF_DROP
+        return t.fields[i].value_len == 1 and h.view.base[t.fields[i].value] == c'1'
+
+    cdef bytes explanation(self):
+        parts = [f"generation={self.snapshot.generation}"]
+        if self.route is not None:
+            if self.route.virtual_service:
+                parts.append(f"virtual_service={self.route.virtual_service}")
+                parts.append(f"rule={self.route.rule}")
+            if self.route.name:
+                parts.append(f"route={self.route.name}")
+        if self.cluster is not None:
+            parts.append(f"cluster={self.cluster.name}")
+        if self.endpoint is not None:
+            parts.append(f"endpoint={self.endpoint.text}")
+        parts.append(f"detail={(<bytes>detail_text(self.detail)).decode()}")
+        text = "; ".join(parts).encode("ascii", "replace")
+        return b"x-meshproxy-explain: %b\r\n" % text.translate(None, b"\r\n\0")
 
     cdef Origin origin(self):
         cdef Origin origin = Origin()

@@ -372,3 +372,34 @@ async def test_plain_answer_still_names_the_upstream(rig: Rig) -> None:
     proxy = rig.proxy(up.port)
     client = await rig.client(proxy.port)
     assert (await client.get("/")).body == b"u1"
+
+
+async def test_explain_header_names_the_decision_only_when_enabled(rig: Rig) -> None:
+    up = rig.upstream()
+    proxy = rig.proxy(up.port)
+    client = await rig.client(proxy.port)
+    assert (await client.get("/", "x-meshproxy-explain: 1")).header("x-meshproxy-explain") is None
+    asking = rig.proxy(up.port, options={"explain_header": True})
+    client = await rig.client(asking.port)
+    told = (await client.get("/", "x-meshproxy-explain: 1")).header("x-meshproxy-explain")
+    assert told is not None
+    assert "generation=1" in told
+    assert f"endpoint=127.0.0.1:{up.port}" in told
+    assert up.requests[-1].header("x-meshproxy-explain") is None
+    assert (await client.get("/")).header("x-meshproxy-explain") is None
+
+
+async def test_tcp_split_is_exact_per_connection(rig: Rig) -> None:
+    async def name(peer: Peer, up: Upstream) -> None:
+        await peer.send(up.name.encode())
+
+    one, two = rig.upstream(name, "1"), rig.upstream(name, "2")
+    proxy = rig.proxy(
+        clusters=[cluster(0, one.port, protocol="tcp"), cluster(1, two.port, protocol="tcp")]
+    )
+    proxy.apply(tcp_clusters=[(0, 3), (1, 1)])
+    seen = []
+    for _ in range(40):
+        client = await rig.client(proxy.tcp_port)
+        seen.append(await client.recv_all())
+    assert seen.count(b"2") == 10

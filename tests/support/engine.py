@@ -406,7 +406,7 @@ def route(
 class Proxy:
     """One Engine with an HTTP listener (by Host, any host) and a TCP listener to `tcp_cluster`."""
 
-    def __init__(self, access_log: str = "") -> None:
+    def __init__(self, access_log: str = "", options: dict[str, Any] | None = None) -> None:
         self.board = Scoreboard(1)
         self.slots: dict[tuple[int, int], int] = {}
         self.generation = 0
@@ -415,7 +415,11 @@ class Proxy:
             asyncio.get_running_loop(),
             self.board,
             1,
-            {"access_log_fd": self.log_fd, "access_log_format": access_log or "text"},
+            {
+                "access_log_fd": self.log_fd,
+                "access_log_format": access_log or "text",
+                **(options or {}),
+            },
         )
         self.listeners: list[socket.socket] = []
         for listener_id in (HTTP_LISTENER, TCP_LISTENER):
@@ -442,6 +446,7 @@ class Proxy:
         routes: Iterable[RouteData] | None = None,
         removed: Iterable[int] = (),
         tcp_cluster: int | None = None,
+        tcp_clusters: list[tuple[int, int]] | None = None,
         domain: str = "*",
         full: bool = False,
     ) -> None:
@@ -470,6 +475,18 @@ class Proxy:
             update["listeners"] = [
                 {"id": HTTP_LISTENER, "protocol": "http", "virtual_host": -1, "cluster": -1},
                 {"id": TCP_LISTENER, "protocol": "tcp", "virtual_host": -1, "cluster": target},
+            ]
+        if tcp_clusters is not None:
+            update["listeners"] = [
+                {"id": HTTP_LISTENER, "protocol": "http", "virtual_host": -1, "cluster": -1},
+                {
+                    "id": TCP_LISTENER,
+                    "protocol": "tcp",
+                    "virtual_host": -1,
+                    "cluster": -1,
+                    "clusters": tcp_clusters,
+                    "slot": 9,
+                },
             ]
         self.engine.apply(update)
 
@@ -501,6 +518,7 @@ class Proxy:
 
     def close(self) -> None:
         """End the engine and prove that nothing is left."""
+        assert self.engine.check() == []
         self.engine.close()
         counts = self.engine.counts()
         left = {name: counts[name] for name in ("downstream", "upstream", "streams")}
@@ -537,10 +555,11 @@ class Rig:
         tcp_cluster: int = -1,
         access_log: str = "",
         domain: str = "*",
+        options: dict[str, Any] | None = None,
         **settings: Any,
     ) -> Proxy:
         """A proxy of one cluster on the ports, or of the clusters and routes given."""
-        made = Proxy(access_log)
+        made = Proxy(access_log, options)
         self.proxies.append(made)
         wanted = [cluster(0, *ports, **settings)] if clusters is None else list(clusters)
         made.apply(

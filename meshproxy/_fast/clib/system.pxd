@@ -32,6 +32,7 @@ cdef extern from "sys/mman.h" nogil:
 cdef extern from "string.h" nogil:
     void* memchr(const void* s, int c, size_t n)
     int memcmp(const void* a, const void* b, size_t n)
+    void* memmem(const void* s, size_t n, const void* needle, size_t m)
 
 cdef extern from * nogil:
     uint64_t atomic_add "__sync_fetch_and_add" (uint64_t* target, uint64_t value)

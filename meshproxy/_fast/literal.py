@@ -1,0 +1,47 @@
+"""The longest text that every match of a pattern contains: found once, it spares calls of RE2.
+
+Law: a wrong answer would lose matches, so whatever is not plainly literal ends a run, and a
+pattern that Python's own parser reads differently, or not at all, has no literal. Python's
+parser is asked because RE2 does not tell; both read plain literals alike.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from re import _constants as sre  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any
+
+_LEAST = 2  # a single byte is in most texts
+
+
+def required_literal(pattern: str) -> bytes:
+    """Give the bytes, or b"" when none are certain. Never raises."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = parser.parse(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return b""
+    if tree.state.flags & re.IGNORECASE or "\\Q" in pattern:
+        return b""
+    best = max(_runs(tree), key=len, default="")
+    return best.encode() if len(best) >= _LEAST else b""
+
+
+def _runs(tree: Any) -> list[str]:
+    """Runs of characters that stand next to each other in every match."""
+    runs = [""]
+    for op, value in tree:
+        if op is sre.LITERAL:
+            runs[-1] += chr(value)
+        elif op is sre.AT:
+            continue
+        elif op is sre.SUBPATTERN and not value[1] and not value[2]:
+            inner = _runs(value[3])
+            runs[-1] += inner[0]
+            runs += inner[1:]
+        else:
+            runs.append("")
+    return runs
