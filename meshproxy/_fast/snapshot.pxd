@@ -3,6 +3,7 @@
 from .cluster cimport Cluster
 from .headers cimport RequestView
 from .http1 cimport RequestHead
+from .random cimport RandomState
 from .route cimport Route
 from .router cimport DomainTable, VirtualHost
 from .schedule cimport Schedule
@@ -35,3 +36,5 @@ cdef class Snapshot:
     cdef Cluster cluster_of(self, Route route, int arm)
     cdef Cluster cluster_at(self, int cluster_id)
     cdef bint answered(self, Route route, RequestHead* h, dict answer) except -1
+    cdef int forward(self, Route route, Cluster cluster, RequestHead* h, bytes source_ip,
+                     RandomState* random, dict answer) except -1

@@ -1,3 +1,5 @@
+from libc.stdint cimport uint64_t
+
 cimport cython
 
 from .balancer cimport PickRequest
@@ -5,10 +7,19 @@ from .clib.system cimport atomic_add
 from .cluster cimport Endpoint
 from .forward cimport Origin, edited_request
 from .http1 cimport DEFAULT_HEAD_BYTES, RequestHead, request_parse
-from .random cimport RandomState, random_seed
+from .ketama cimport RingHash
+from .random cimport RandomState, random_next, random_seed
 from .reply cimport detail_text
 from .router cimport request_hash
-from .types cimport DETAIL_CORS_RESPONSE, DETAIL_DIRECT_RESPONSE, DETAIL_FAULT_ABORT, Span
+from .scoreboard cimport Cursor
+from .types cimport *
+
+ROUTE_NOT_FOUND = (<bytes>detail_text(DETAIL_ROUTE_NOT_FOUND)).decode()
+CLUSTER_NOT_FOUND = (<bytes>detail_text(DETAIL_CLUSTER_NOT_FOUND)).decode()
+NO_HEALTHY_UPSTREAM = (<bytes>detail_text(DETAIL_NO_HEALTHY_UPSTREAM)).decode()
+DIRECT_RESPONSE = (<bytes>detail_text(DETAIL_DIRECT_RESPONSE)).decode()
+FAULT_ABORT = (<bytes>detail_text(DETAIL_FAULT_ABORT)).decode()
+CORS_RESPONSE = (<bytes>detail_text(DETAIL_CORS_RESPONSE)).decode()
 
 
 @cython.final
@@ -34,6 +45,19 @@ cdef class Binding:
 
 
 cdef Binding BY_HOST = Binding()
+
+
+# How many of a rule's first n requests took an arm to this cluster.
+cdef uint64_t served_before(Route route, int cluster_id, uint64_t n) except? 0xffffffff:
+    cdef uint64_t whole = 0, part = 0, rest, turn
+    if route.split is None or n == 0:
+        return n
+    rest = n % route.split.period
+    for turn in range(route.split.period):
+        if route.cluster_ids[route.split.at(turn)] == cluster_id:
+            whole += 1
+            part += turn < rest
+    return n // route.split.period * whole + part
 
 
 @cython.final
@@ -101,40 +125,48 @@ cdef class Snapshot:
             return self.clusters[cluster_id]
         return None
 
-    def decide(self, bytes head, int listener=-1, unsigned long long seed=0, bytes source_ip=b""):
+    def decide(self, bytes head, int listener=-1, unsigned long long seed=0, bytes source_ip=b"",
+               bint is_live=False):
         """What the proxy would do with a request head (bytes of an HTTP/1.1 head), and why.
+
+        `seed` is the request's number: the answer is that of a proxy which has just started, has
+        served `seed` requests of this rule and draws its random numbers from `seed`. `is_live`: turns
+        are those that the scoreboard's cursors stand at. No cursor moves and nothing is counted.
 
         Keys: outcome (`routed`, `redirect`, `direct_response`, `fault`, `no_route`, `no_cluster`,
         `no_healthy_upstream`, `bad_request`), status, detail (of an answer made here, else 0 and ""),
         location, body (redirect, direct response), virtual_host (name or None), virtual_host_id,
         route_index, route (Route or None), rejected: list of (route_index, condition_index), arm,
-        cluster (name or None), cluster_id, endpoint (text or None), endpoint_name, hash (int or None),
-        forwarded (the head as the upstream gets it, or b""), delay_ms, mirrors (cluster ids).
-        The split and faults are drawn by `seed`; the route's own cursor is left alone.
+        split_turn (-1 = no split), cluster (name or None), cluster_id, endpoint (text or None),
+        endpoint_name, pick_turn, ring_point (-1 = no ring), hash (int or None), forwarded (the head as
+        the upstream gets it, or b""), delay_ms, mirrors (cluster ids that get a copy), cors (`none`,
+        `preflight`, `allowed`), cors_lines (bytes pairs). Raises ValueError if `head` is not whole.
         """
         cdef RequestHead h
         cdef RandomState random
-        cdef PickRequest request
         cdef VirtualHost host
         cdef Route route = None
         cdef Cluster cluster
-        cdef Endpoint endpoint
-        cdef Origin origin = Origin()
-        cdef Span request_id
-        cdef int i, failing
+        cdef int i, failing, used
+        cdef unsigned long long turn
         answer = {"outcome": "no_route", "virtual_host": None, "virtual_host_id": -1,
-                  "route_index": -1, "route": None, "rejected": [], "arm": -1, "cluster": None,
-                  "cluster_id": -1, "endpoint": None, "endpoint_name": "", "hash": None,
-                  "status": 0, "detail": "", "location": "", "body": b"", "forwarded": b"",
-                  "delay_ms": 0, "mirrors": []}
-        if request_parse(&h, head, len(head), max(DEFAULT_HEAD_BYTES, len(head) + 1)) <= 0:
+                  "route_index": -1, "route": None, "rejected": [], "arm": -1, "split_turn": -1,
+                  "cluster": None, "cluster_id": -1, "endpoint": None, "endpoint_name": "",
+                  "pick_turn": -1, "ring_point": -1, "hash": None, "status": 404,
+                  "detail": ROUTE_NOT_FOUND, "location": "", "body": b"", "forwarded": b"",
+                  "delay_ms": 0, "mirrors": [], "cors": "none", "cors_lines": []}
+        used = request_parse(&h, head, len(head), max(DEFAULT_HEAD_BYTES, len(head) + 1))
+        if used == NEED_MORE:
+            raise ValueError("expected a whole request head")
+        if used < 0:
             answer.update(outcome="bad_request", status=h.error_status,
                           detail=(<bytes>detail_text(h.error_detail)).decode())
             return answer
         host = self.host_of(&h.view, self.bindings.get(listener, BY_HOST))
         if host is None:
             return answer
-        answer.update(virtual_host=host.name, virtual_host_id=host.id)
+        answer["virtual_host"] = host.name
+        answer["virtual_host_id"] = host.id
         for i in range(len(host.routes)):
             failing = (<Route>host.routes[i]).first_failing(&h.view)
             if failing < 0:
@@ -143,57 +175,95 @@ cdef class Snapshot:
             answer["rejected"].append((i, failing))
         if route is None:
             return answer
-        answer.update(route_index=i, route=route)
+        answer["route_index"] = i
+        answer["route"] = route
         if self.answered(route, &h, answer):
             return answer
         random_seed(&random, seed)
-        arm = route.split.at(seed) if route.split is not None else 0
-        answer.update(arm=arm, cluster=route.cluster_names[arm],
-                      cluster_id=route.cluster_ids[arm], outcome="no_cluster")
-        cluster = self.cluster_of(route, arm)
+        turn = route.cursor.value if is_live else seed
+        answer["arm"] = 0
+        if route.split is not None:
+            answer["arm"] = route.split.at(turn)
+            answer["split_turn"] = turn % route.split.period
+        answer["cluster"] = route.cluster_names[answer["arm"]]
+        answer["cluster_id"] = route.cluster_ids[answer["arm"]]
+        cluster = self.cluster_of(route, answer["arm"])
         if cluster is None:
+            answer.update(outcome="no_cluster", status=503, detail=CLUSTER_NOT_FOUND)
             return answer
-        request.random = &random
+        answer["pick_turn"] = (cluster.candidates.cursor.value if is_live
+                               else served_before(route, answer["cluster_id"], seed))
+        self.forward(route, cluster, &h, source_ip, &random, answer)
+        return answer
+
+    # As Stream does behind choose(), in its order, so that the same random state gives the same draws.
+    cdef int forward(self, Route route, Cluster cluster, RequestHead* h, bytes source_ip,
+                     RandomState* random, dict answer) except -1:
+        cdef PickRequest request
+        cdef Endpoint endpoint
+        cdef Origin origin = Origin()
+        cdef Span request_id
+        cdef Cursor private
+        cdef Cursor* shared = cluster.candidates.cursor
+        request.random = random
         request.attempt = 0
         request.hash = 0
-        request.has_hash = request_hash(route, &h.view, source_ip, &request.hash)
+        request.has_hash = route.hash_count > 0 and request_hash(route, &h.view, source_ip,
+                                                                 &request.hash)
         if request.has_hash:
             answer["hash"] = request.hash
-        origin.remote = source_ip + b":0" if source_ip else b""
-        origin.cluster = cluster.log_name
-        answer["forwarded"] = edited_request(route, arm, &h, origin, &random, &request_id)
+        if route.edits_request:
+            origin.remote = source_ip + b":0" if source_ip else b""
+            origin.cluster = cluster.log_name
+        answer["forwarded"] = edited_request(route, answer["arm"], h, origin, random, &request_id)
+        for cluster_id, ppm in route.mirrors:
+            if self.cluster_at(cluster_id) is not None and (
+                    random_next(random) % 1000000 < <uint64_t>ppm):
+                answer["mirrors"].append(cluster_id)
         if route.fault is not None:
-            if route.fault.draws_delay(&random):
+            if route.fault.draws_delay(random):
                 answer["delay_ms"] = route.fault.delay_us // 1000
-            if route.fault.draws_abort(&random):
-                answer.update(outcome="fault", status=route.fault.abort_status,
-                              detail=(<bytes>detail_text(DETAIL_FAULT_ABORT)).decode())
-                return answer
-        answer["mirrors"] = [cluster_id for cluster_id, _ in route.mirrors]
-        endpoint = cluster.pick(&request)
+            if route.fault.draws_abort(random):
+                answer.update(outcome="fault", status=route.fault.abort_status, detail=FAULT_ABORT)
+                return 0
+        private.value = answer["pick_turn"]
+        cluster.candidates.cursor = &private  # the GIL is held: nobody else picks meanwhile
+        try:
+            endpoint = cluster.pick(&request)
+        finally:
+            cluster.candidates.cursor = shared
         if endpoint is None:
-            answer["outcome"] = "no_healthy_upstream"
-            return answer
-        answer.update(outcome="routed", endpoint=endpoint.text, endpoint_name=endpoint.name)
-        return answer
+            answer.update(outcome="no_healthy_upstream", status=503, detail=NO_HEALTHY_UPSTREAM)
+            return 0
+        if request.has_hash and isinstance(cluster.balancer, RingHash):
+            answer["ring_point"] = (<RingHash>cluster.balancer).lookup(request.hash)
+        answer["outcome"] = "routed"
+        answer["status"] = 0
+        answer["detail"] = ""
+        answer["endpoint"] = endpoint.text
+        answer["endpoint_name"] = endpoint.name
+        return 0
 
     # Fills `answer` when the route replies by itself.
     cdef bint answered(self, Route route, RequestHead* h, dict answer) except -1:
-        cdef list lines = []
+        cdef int judged = 0
         if route.redirect is not None:
             answer.update(outcome="redirect", status=route.redirect.status,
-                          location=route.redirect.location(&h.view).decode("latin-1"))
-        elif route.is_direct:
-            answer.update(outcome="direct_response", status=route.direct_status,
-                          body=route.direct_body)
-        elif route.cors is not None and route.cors.judge(&h.view, lines) == 1:
-            answer.update(outcome="direct_response", status=200,
-                          detail=(<bytes>detail_text(DETAIL_CORS_RESPONSE)).decode())
+                          location=route.redirect.location(&h.view).decode("latin-1"),
+                          detail=DIRECT_RESPONSE)
             return True
-        else:
-            return False
-        answer["detail"] = (<bytes>detail_text(DETAIL_DIRECT_RESPONSE)).decode()
-        return True
+        if route.is_direct:
+            answer.update(outcome="direct_response", status=route.direct_status,
+                          body=route.direct_body, detail=DIRECT_RESPONSE)
+            return True
+        if route.cors is not None:
+            judged = route.cors.judge(&h.view, answer["cors_lines"])
+        if judged == 2:
+            answer["cors"] = "allowed"
+        elif judged == 1:
+            answer.update(outcome="direct_response", status=200, detail=CORS_RESPONSE,
+                          cors="preflight")
+        return judged == 1
 
     def cluster_endpoints(self, int cluster_id):
         """[(address, name, is_healthy)] of a cluster, in its own order."""
