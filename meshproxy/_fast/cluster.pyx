@@ -1,43 +1,11 @@
 import sys
 
-from libc.stdlib cimport calloc, free
-from libc.string cimport memset
-
 cimport cython
 
-from .clib.socket cimport *
-from .ketama cimport RingHash
-from .least_request cimport LeastRequest
-from .random_pick cimport RandomPick
-from .round_robin cimport RoundRobin
-
-
-@cython.final
-cdef class Endpoint:
-    def __cinit__(self, data, Scoreboard scoreboard, int worker):
-        cdef bytes literal = data["address"].encode()
-        cdef sockaddr_in* v4 = <sockaddr_in*>&self.address
-        memset(&self.address, 0, sizeof(self.address))
-        self.slot = data["slot"]
-        self.name = data["name"]
-        self.is_retired = False
-        self.pool = None
-        self.column = scoreboard.endpoint_column(worker, self.slot)
-        if inet_pton(AF_INET, literal, &v4.sin_addr) == 1:
-            self.family = AF_INET
-            v4.sin_family = AF_INET
-            v4.sin_port = htons(data["port"])
-            self.address_len = sizeof(sockaddr_in)
-            self.text = f"{data['address']}:{data['port']}"
-        elif inet_pton(AF_INET6, literal, &self.address.sin6_addr) == 1:
-            self.family = AF_INET6
-            self.address.sin6_family = AF_INET6
-            self.address.sin6_port = htons(data["port"])
-            self.address_len = sizeof(sockaddr_in6)
-            self.text = f"[{data['address']}]:{data['port']}"
-        else:
-            raise ValueError(f"endpoint address: expected an IP literal, got {data['address']!r}")
-        self.log_text = self.text.encode()
+from .outlier cimport TRIPPED_5XX, TRIPPED_GATEWAY, TRIPPED_NOTHING, Tripped
+from .random cimport random_next
+from .reactor cimport monotonic_us
+from .tier cimport Level
 
 
 @cython.final
@@ -46,9 +14,6 @@ cdef class Cluster:
 
     def __cinit__(self, data, Scoreboard scoreboard, int worker, Cluster previous=None):
         cdef Endpoint e
-        cdef int i
-        self.candidates.weights = NULL
-        self.candidates.columns = NULL
         self.id = data["id"]
         self.name = sys.intern(data["name"])
         self.log_name = self.name.encode()
@@ -56,63 +21,128 @@ cdef class Cluster:
         self.is_tcp = data["protocol"] == "tcp"
         self.connect_timeout_us = <uint64_t>data["connect_timeout_ms"] * 1000
         self.idle_timeout_us = <uint64_t>data["idle_timeout_ms"] * 1000
+        self.tcp_idle_timeout_us = <uint64_t>data.get("tcp_idle_timeout_ms", 3600000) * 1000
+        keepalive = data.get("tcp_keepalive") or {}
+        self.keepalive_probes = keepalive.get("probes", -1)
+        self.keepalive_time_s = keepalive.get("time_s", -1 if keepalive else 0)
+        self.keepalive_interval_s = keepalive.get("interval_s", -1)
+        self.panic_percent = data.get("panic_percent", 0)
         self.scoreboard = scoreboard
+        self.cursor = scoreboard.cluster_cursor(self.id)
         self.column = scoreboard.cluster_column(worker, self.id)
+        self.limits = Limits(data.get("limits"), scoreboard, self.id)
+        outlier = data.get("outlier")
+        self.outlier = Outlier(outlier) if outlier is not None else None
         self.endpoints = {}
         self.healthy = []
-        weights = []
-        owner_of = {}
+        self.warm_until_us = 0
+        warmup = data.get("warmup")
+        members = {}                   # (priority, locality) -> [(index, Endpoint, weight)]
+        totals = {}                    # priority -> endpoints, unready ones too
+        weights = {}                   # (priority, locality) -> locality weight
         for index, item in enumerate(data["endpoints"]):
             key = (item["address"], item["port"])
             e = previous.endpoints.get(key) if previous is not None else None
             if e is None or e.slot != item["slot"]:
                 e = Endpoint(item, scoreboard, worker)
             self.endpoints[key] = e
-            if item["healthy"]:
-                owner_of[index] = len(weights)
-                self.healthy.append(e)
-                weights.append(item["weight"])
-        self.fill_candidates(weights, scoreboard)
-        self.balancer = self.make_balancer(data["lb"], weights, owner_of)
-        if self.balancer is not None:
-            self.balancer.set = &self.candidates
-
-    cdef int fill_candidates(self, list weights, Scoreboard scoreboard) except -1:
-        cdef int i, n = len(weights)
-        self.candidates.count = n
-        self.candidates.workers = scoreboard.workers
-        self.candidates.stride = scoreboard.column_stride()
-        self.candidates.cursor = scoreboard.cluster_cursor(self.id)
-        self.candidates.weights = <uint32_t*>calloc(n + 1, sizeof(uint32_t))
-        self.candidates.columns = <EndpointColumn**>calloc(n + 1, sizeof(void*))
-        if self.candidates.weights == NULL or self.candidates.columns == NULL:
-            raise MemoryError()
-        for i in range(n):
-            self.candidates.weights[i] = weights[i]
-            self.candidates.columns[i] = scoreboard.endpoint_column(
-                1, (<Endpoint>self.healthy[i]).slot)
-        return 0
-
-    cdef Balancer make_balancer(self, lb, list weights, dict owner_of):
-        import array
-
-        if not weights:
-            return None
-        if lb["policy"] == "ROUND_ROBIN":
-            return RoundRobin(weights)
-        if lb["policy"] == "RANDOM":
-            return RandomPick()
-        if lb["policy"] == "RING_HASH":
-            owners = array.array("I", lb["ring_endpoints"])
-            compact = array.array("I", [owner_of[i] for i in owners])
-            return RingHash(lb["ring_hashes"], compact.tobytes(), len(weights))
-        return LeastRequest()
-
-    def __dealloc__(self):
-        free(self.candidates.weights)
-        free(self.candidates.columns)
+            priority = item.get("priority", 0)
+            totals[priority] = totals.get(priority, 0) + 1
+            if not item["healthy"]:
+                continue
+            if e.state.first_seen_us == 0:
+                e.state.first_seen_us = monotonic_us()
+            if warmup is not None:
+                self.warm_until_us = max(self.warm_until_us,
+                                         e.state.first_seen_us + warmup["duration_ms"] * 1000)
+            self.healthy.append(e)
+            place = (priority, item.get("locality", "") if "locality_weight" in item else "")
+            weights[place] = item.get("locality_weight", 1)
+            if weights[place]:
+                members.setdefault(place, []).append((index, e, item["weight"]))
+        self.tier = None
+        self.levels = []
+        is_whole = len(members) <= 1 and len(totals) <= 1
+        tiers = {place: Tier(data, group, scoreboard, weights[place], is_whole)
+                 for place, group in members.items()}
+        if is_whole:
+            self.tier = next(iter(tiers.values()), None)
+        else:
+            self.levels = [
+                Level([t for (p, _), t in tiers.items() if p == priority], totals[priority])
+                for priority in sorted(totals)]
 
     cdef Endpoint pick(self, PickRequest* request):
-        if self.balancer is None:
+        cdef Endpoint chosen
+        request.skips_ejected = (self.cursor.ejected_until_us > request.now_us
+                                 or self.warm_until_us > request.now_us)
+        if self.tier is None:
+            return self.pick_by_level(request)
+        if request.skips_ejected and self.panic_percent and (
+                self.tier.admitting(request.now_us) * 100 < self.panic_percent * len(self.endpoints)):
+            request.skips_ejected = False
+        return self.tier.pick(request)
+
+    cdef void use_turns(self, Cursor* cursor) noexcept:
+        cdef Level level
+        cdef Tier tier
+        if self.tier is not None:
+            self.tier.candidates.cursor = cursor
+        for level in self.levels:
+            for tier in level.tiers:
+                tier.candidates.cursor = cursor
+
+    # Priorities by health, each up to what it can take, the rest spilling over (ISTIO 3.1).
+    cdef Endpoint pick_by_level(self, PickRequest* request):
+        cdef Level level, chosen = None
+        cdef Tier tier
+        cdef int health, sum = 0, left = 100
+        cdef uint64_t ticket
+        for level in self.levels:
+            sum += level.health(request.now_us)
+        if sum == 0:
             return None
-        return <Endpoint>self.healthy[self.balancer.pick(request)]
+        ticket = (request.hash if request.has_hash else random_next(request.random)) % 100
+        for level in self.levels:
+            health = level.health(request.now_us)
+            if sum < 100:
+                health = health * 100 // sum
+            if health > left:
+                health = left
+            if health == 0:
+                continue
+            chosen = level
+            if ticket < <uint64_t>health:
+                break
+            ticket -= <uint64_t>health
+            left -= health
+        tier = chosen.choose(request) if chosen is not None else None
+        return tier.pick(request) if tier is not None else None
+
+    cdef dict report(self, Endpoint endpoint, uint32_t status, bint is_local, uint64_t now_us):
+        cdef uint64_t value = 0, length
+        cdef Tripped tripped
+        cdef Endpoint e
+        cdef int ejected = 0
+        if self.outlier is None:
+            return None
+        tripped = self.outlier.count(endpoint.state, status, is_local, &value)
+        if tripped == TRIPPED_NOTHING or endpoint.state.ejected_until_us > now_us:
+            return None
+        for e in self.endpoints.values():
+            ejected += e.state.ejected_until_us > now_us
+        event = {
+            "event": "ejected", "cluster": self.name, "endpoint": endpoint.text, "name": endpoint.name,
+            "counter": ("consecutive_5xx" if tripped == TRIPPED_5XX else
+                        "consecutive_gateway_failure" if tripped == TRIPPED_GATEWAY else
+                        "consecutive_local_origin_failure"),
+            "value": value, "ejected": ejected, "total": len(self.endpoints)}
+        if not self.outlier.may_eject(ejected, len(self.endpoints)):
+            self.column.ejections_overflow += 1
+            event["event"] = "ejection_overflow"
+            return event
+        length = self.outlier.eject(endpoint.state, self.cursor, now_us)
+        self.column.ejections += 1
+        event["for_ms"] = length // 1000
+        event["times"] = endpoint.state.ejections
+        return event

@@ -1,6 +1,6 @@
 from .access_log cimport AccessLog
 from .clib.socket cimport *
-from .cluster cimport Endpoint
+from .endpoint cimport Endpoint
 from .downstream cimport DS_BODY, DS_CLOSED, DS_HEAD, Http1Downstream
 from .listener cimport Listener
 from .mirror cimport Mirror

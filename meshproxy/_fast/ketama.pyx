@@ -4,7 +4,7 @@ from xxhash import xxh64_intdigest
 
 cimport cython
 
-from .balancer cimport Balancer, PickRequest
+from .balancer cimport Balancer, PickRequest, is_admitting
 from .random cimport random_next
 
 
@@ -66,4 +66,11 @@ cdef class RingHash(Balancer):
 
     cdef int pick(self, PickRequest* request) noexcept:
         cdef uint64_t hash = request.hash if request.has_hash else random_next(request.random)
-        return <int>self.owners[(self.lookup(hash) + request.attempt) % self.points]
+        cdef size_t at = (self.lookup(hash) + request.attempt) % self.points, step
+        if not request.skips_ejected:
+            return <int>self.owners[at]
+        for step in range(self.points):
+            if is_admitting(self.set, <int>self.owners[at], request.now_us):
+                return <int>self.owners[at]
+            at = at + 1 if at + 1 < self.points else 0
+        return -1

@@ -3,7 +3,8 @@
 # The copy is collected while the original streams and sent whole; beyond MIRROR_BYTES it is dropped. At most
 # MIRRORS_IN_FLIGHT per worker, so a mirror that hangs costs a bounded number of connections.
 from .buffer cimport Buffer
-from .cluster cimport Cluster, Endpoint
+from .cluster cimport Cluster
+from .endpoint cimport Endpoint
 from .runtime cimport Runtime
 from .timer cimport Timer
 from .types cimport Method

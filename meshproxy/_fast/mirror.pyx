@@ -40,6 +40,7 @@ cdef class Mirror(UpstreamSink):
             return 0
         request.random = &self.rt.random
         request.attempt = 0
+        request.now_us = self.rt.reactor.now_us
         request.has_hash = False
         self.endpoint = self.cluster.pick(&request)
         if self.endpoint is None:

@@ -4,3 +4,5 @@ from .schedule cimport Schedule
 
 cdef class RoundRobin(Balancer):
     cdef Schedule schedule         # None when all weights are equal
+
+    cdef int turn(self) noexcept

@@ -1,6 +1,6 @@
 # scoreboard.pxd: one shared mapping for all workers: counters, gauges, cursors. No message per request.
 #
-#   header | route cursors | cluster cursors | column 0 | column 1 | ... | column N
+#   header | route cursors | cluster cursors | endpoint states | column 0 | column 1 | ... | column N
 #   column = ProcessColumn | ClusterColumn[MAX_CLUSTERS] | EndpointColumn[MAX_ENDPOINTS]
 #
 # Invariants:
@@ -21,7 +21,19 @@ cdef enum:
 # Alone on its cache line: every worker adds to it.
 cdef struct Cursor:
     uint64_t value
-    uint64_t pad[7]
+    uint64_t ejected_until_us      # of a cluster: the latest of its endpoints; before it, picks look for ejections
+    uint64_t pad[6]
+
+# What all workers know of an endpoint's health. Counters are advanced with atomic adds; the rest is written by
+# the worker whose report tripped, and a lost race costs one ejection more or less.
+cdef struct EndpointState:         # one cache line
+    uint64_t consecutive_5xx
+    uint64_t consecutive_gateway
+    uint64_t consecutive_local
+    uint64_t ejected_until_us      # monotonic; the clock is the whole machine's
+    uint64_t ejections             # multiplier of the next ejection's length
+    uint64_t first_seen_us         # healthy for the first time: slow start counts from here; 0 = not yet
+    uint64_t pad[2]
 
 cdef struct CodeCount:
     uint32_t code              # 0 = free; low 16 bits HTTP status, high 16 bits response flags
@@ -39,7 +51,7 @@ cdef struct EndpointColumn:    # one cache line
     uint64_t cx_connect_fail
     uint64_t pad
 
-cdef struct ClusterColumn:     # eight cache lines
+cdef struct ClusterColumn:
     uint32_t rq_active         # gauge
     uint32_t cx_active         # gauge
     uint64_t rq_total
@@ -49,6 +61,14 @@ cdef struct ClusterColumn:     # eight cache lines
     uint64_t cx_total
     uint64_t cx_connect_fail
     uint64_t cx_none_healthy
+    uint32_t rq_pending        # gauge: waiting for a connection
+    uint32_t rq_retrying       # gauge: retries in flight or in backoff
+    uint64_t rq_overflow       # refused by a limit
+    uint64_t rq_retry_overflow
+    uint64_t rq_retry_success
+    uint64_t ejections
+    uint64_t ejections_overflow
+    uint64_t cx_overflow
     uint64_t request_bytes     # body bytes
     uint64_t response_bytes
     uint64_t duration_sum_us
@@ -78,6 +98,7 @@ cdef class Scoreboard:
     cdef void sum_cluster(self, uint32_t slot, ClusterColumn* s) noexcept
     cdef Cursor* route_cursor(self, uint32_t slot) noexcept
     cdef Cursor* cluster_cursor(self, uint32_t slot) noexcept
+    cdef EndpointState* endpoint_state(self, uint32_t slot) noexcept
     cdef ProcessColumn* process_column(self, int worker) noexcept
     cdef ClusterColumn* cluster_column(self, int worker, uint32_t slot) noexcept
     cdef EndpointColumn* endpoint_column(self, int worker, uint32_t slot) noexcept

@@ -52,7 +52,8 @@ cdef size_t page_up(size_t n) noexcept:
 
 cdef size_t ROUTES_AT = 4096
 cdef size_t CLUSTERS_AT = ROUTES_AT + MAX_ROUTE_SLOTS * sizeof(Cursor)
-cdef size_t COLUMNS_AT = page_up(CLUSTERS_AT + MAX_CLUSTER_SLOTS * sizeof(Cursor))
+cdef size_t STATES_AT = CLUSTERS_AT + MAX_CLUSTER_SLOTS * sizeof(Cursor)
+cdef size_t COLUMNS_AT = page_up(STATES_AT + MAX_ENDPOINT_SLOTS * sizeof(EndpointState))
 cdef size_t IN_CLUSTERS = page_up(sizeof(ProcessColumn))
 cdef size_t IN_ENDPOINTS = IN_CLUSTERS + MAX_CLUSTER_SLOTS * sizeof(ClusterColumn)
 cdef size_t COLUMN_SIZE = page_up(IN_ENDPOINTS + MAX_ENDPOINT_SLOTS * sizeof(EndpointColumn))
@@ -106,6 +107,9 @@ cdef class Scoreboard:
     cdef Cursor* cluster_cursor(self, uint32_t slot) noexcept:
         return <Cursor*>(self.base + CLUSTERS_AT) + (slot if slot < MAX_CLUSTER_SLOTS else 0)
 
+    cdef EndpointState* endpoint_state(self, uint32_t slot) noexcept:
+        return <EndpointState*>(self.base + STATES_AT) + (slot if slot < MAX_ENDPOINT_SLOTS else 0)
+
     cdef ProcessColumn* process_column(self, int worker) noexcept:
         return <ProcessColumn*>(self.base + COLUMNS_AT + worker * COLUMN_SIZE)
 
@@ -136,7 +140,7 @@ cdef class Scoreboard:
             c = self.cluster_column(worker, i)
             if (c.rq_total or c.cx_total or c.rq_active or c.cx_active or c.cx_connect_fail
                     or c.cx_none_healthy):
-                c.rq_active = c.cx_active = 0
+                c.rq_active = c.cx_active = c.rq_pending = c.rq_retrying = 0
                 fold_cluster(self.cluster_column(0, i), c)
         for i in self.touched(<char*>self.endpoint_column(worker, 0) - self.base, MAX_ENDPOINT_SLOTS,
                               sizeof(EndpointColumn)):
@@ -172,13 +176,14 @@ cdef class Scoreboard:
     def clear_cluster(self, uint32_t slot):
         """Zero a cluster's cursor and counters before its slot names another cluster."""
         cdef int w
-        self.cluster_cursor(slot).value = 0
+        memset(self.cluster_cursor(slot), 0, sizeof(Cursor))
         for w in range(self.workers + 1):
             memset(self.cluster_column(w, slot), 0, sizeof(ClusterColumn))
 
     def clear_endpoint(self, uint32_t slot):
         """Zero an endpoint's counters before its slot names another endpoint."""
         cdef int w
+        memset(self.endpoint_state(slot), 0, sizeof(EndpointState))
         for w in range(self.workers + 1):
             memset(self.endpoint_column(w, slot), 0, sizeof(EndpointColumn))
 
@@ -202,6 +207,14 @@ cdef class Scoreboard:
                 "rq_error": s.rq_error, "rq_timeout": s.rq_timeout, "cx_active": s.cx_active,
                 "cx_total": s.cx_total, "cx_connect_fail": s.cx_connect_fail}
 
+    def endpoint_health(self, uint32_t slot):
+        """Shared state: consecutive_5xx, consecutive_gateway, consecutive_local, ejections,
+        ejected_until_us and first_seen_us (monotonic; 0 = never)."""
+        cdef EndpointState* s = self.endpoint_state(slot)
+        return {"consecutive_5xx": s.consecutive_5xx, "consecutive_gateway": s.consecutive_gateway,
+                "consecutive_local": s.consecutive_local, "ejections": s.ejections,
+                "ejected_until_us": s.ejected_until_us, "first_seen_us": s.first_seen_us}
+
     def cluster(self, uint32_t slot):
         """Sums over all workers; byte counts are body bytes."""
         cdef ClusterColumn s
@@ -210,7 +223,11 @@ cdef class Scoreboard:
                 "rq_retry": s.rq_retry, "rq_replayed": s.rq_replayed, "cx_active": s.cx_active,
                 "cx_total": s.cx_total, "cx_connect_fail": s.cx_connect_fail,
                 "cx_none_healthy": s.cx_none_healthy, "request_bytes": s.request_bytes,
-                "response_bytes": s.response_bytes}
+                "response_bytes": s.response_bytes, "rq_pending": s.rq_pending,
+                "rq_retrying": s.rq_retrying, "rq_overflow": s.rq_overflow,
+                "rq_retry_overflow": s.rq_retry_overflow, "rq_retry_success": s.rq_retry_success,
+                "ejections": s.ejections, "ejections_overflow": s.ejections_overflow,
+                "cx_overflow": s.cx_overflow}
 
     def cluster_codes(self, uint32_t slot):
         """(HTTP status, response flags text such as "UF" or "-", count) for each pair seen.

@@ -4,11 +4,12 @@ cimport cython
 
 from .balancer cimport PickRequest
 from .clib.system cimport atomic_add
-from .cluster cimport Endpoint
+from .endpoint cimport Endpoint
 from .forward cimport Origin, edited_request
 from .http1 cimport DEFAULT_HEAD_BYTES, RequestHead, request_parse
 from .ketama cimport RingHash
 from .random cimport RandomState, random_next, random_seed
+from .reactor cimport monotonic_us
 from .reply cimport detail_text
 from .router cimport request_hash
 from .scoreboard cimport Cursor
@@ -191,7 +192,7 @@ cdef class Snapshot:
         if cluster is None:
             answer.update(outcome="no_cluster", status=503, detail=CLUSTER_NOT_FOUND)
             return answer
-        answer["pick_turn"] = (cluster.candidates.cursor.value if is_live
+        answer["pick_turn"] = (cluster.cursor.value if is_live
                                else served_before(route, answer["cluster_id"], seed))
         self.forward(route, cluster, &h, source_ip, &random, answer)
         return answer
@@ -204,9 +205,9 @@ cdef class Snapshot:
         cdef Origin origin = Origin()
         cdef Span request_id
         cdef Cursor private
-        cdef Cursor* shared = cluster.candidates.cursor
         request.random = random
         request.attempt = 0
+        request.now_us = monotonic_us()
         request.hash = 0
         request.has_hash = route.hash_count > 0 and request_hash(route, &h.view, source_ip,
                                                                  &request.hash)
@@ -227,11 +228,11 @@ cdef class Snapshot:
                 answer.update(outcome="fault", status=route.fault.abort_status, detail=FAULT_ABORT)
                 return 0
         private.value = answer["pick_turn"]
-        cluster.candidates.cursor = &private  # the GIL is held: nobody else picks meanwhile
+        cluster.use_turns(&private)  # the GIL is held: nobody else picks meanwhile
         try:
             endpoint = cluster.pick(&request)
         finally:
-            cluster.candidates.cursor = shared
+            cluster.use_turns(cluster.cursor)
         if endpoint is None:
             answer.update(outcome="no_healthy_upstream", status=503, detail=NO_HEALTHY_UPSTREAM)
             return 0

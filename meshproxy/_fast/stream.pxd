@@ -12,7 +12,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .buffer cimport Buffer
-from .cluster cimport Cluster, Endpoint
+from .cluster cimport Cluster
+from .endpoint cimport Endpoint
 from .forward cimport Origin
 from .headers cimport RequestView
 from .http1 cimport RequestHead, ResponseHead

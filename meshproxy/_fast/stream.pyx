@@ -205,6 +205,7 @@ cdef class Stream(UpstreamSink):
         cdef PickRequest request
         request.random = &self.rt.random
         request.attempt = 0
+        request.now_us = self.rt.reactor.now_us
         request.hash = self.hash
         request.has_hash = self.has_hash
         self.endpoint = self.cluster.pick(&request)

@@ -5,7 +5,8 @@
 #   (2) EOF on a side is passed on as shutdown(SHUT_WR) when the other side has sent all; both ends gone = closed
 from libc.stdint cimport uint64_t
 
-from .cluster cimport Cluster, Endpoint
+from .cluster cimport Cluster
+from .endpoint cimport Endpoint
 from .runtime cimport Runtime
 from .timer cimport Timer
 from .transport cimport Transport

@@ -111,6 +111,7 @@ cdef class TcpSession(Transport):
         self.rt.column.downstream_cx_total += 1
         request.random = &self.rt.random
         request.attempt = 0
+        request.now_us = self.rt.reactor.now_us
         request.has_hash = False
         if self.cluster is not None:
             self.endpoint = self.cluster.pick(&request)

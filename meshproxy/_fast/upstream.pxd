@@ -10,7 +10,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from .buffer cimport Buffer
-from .cluster cimport Cluster, Endpoint
+from .cluster cimport Cluster
+from .endpoint cimport Endpoint
 from .http1 cimport ChunkDecoder, ResponseHead
 from .reactor cimport Handler
 from .runtime cimport Runtime

@@ -1,0 +1,3 @@
+from collections.abc import Sequence
+
+def build_table(keys: Sequence[bytes], weights: Sequence[int], size: int = 65537) -> bytes: ...
