@@ -1,3 +1,5 @@
+# http1: see http1.pxd for the contract.
+# Over 400 lines: one grammar, request, response and chunks, read from top to bottom beside RFC 9112.
 from libc.stdint cimport uint8_t
 from libc.string cimport memcmp
 

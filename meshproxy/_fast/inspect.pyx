@@ -18,7 +18,7 @@ cdef const char* EPOCH = "Thu, 01 Jan 1970 00:00:00 GMT"
 
 
 class ProtocolError(MeshproxyError):
-    """Bytes that are refused: the status of the answer (0 for a response or a body) and its detail."""
+    """Bytes that are refused: the status to answer (0 for a response or a body) and why."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"{status} {detail}")
