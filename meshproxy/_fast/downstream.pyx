@@ -125,7 +125,9 @@ cdef class Http1Downstream(Downstream):
                 held.consume(used)
                 if held.held() == 0:
                     self.held = None
-        return self.read_loop()
+        self.read_loop()
+        # A response that began before the drain did not say close.
+        return self.drain() if self.rt.is_draining else 0
 
     cdef int resume_request(self) except -1:
         if self.is_readable:
@@ -389,7 +391,7 @@ cdef class Http1Downstream(Downstream):
             self.deadline_us = self.rt.reactor.now_us + self.rt.idle_timeout_us
         else:
             self.set_deadline(self.rt.reactor.now_us + self.rt.head_timeout_us)
-        if not self.is_processing and (self.held is not None or self.is_readable):
+        if not self.is_processing and (self.held is not None or self.is_readable or self.rt.is_draining):
             return self.rt.reactor.again(self)
         return 0
 
