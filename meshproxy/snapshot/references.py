@@ -17,6 +17,7 @@ from meshproxy.config.virtual_service import Destination, VirtualService
 from meshproxy.discovery.pods import pod_findings
 
 from .destination import DestinationResolver
+from .mesh_service import MeshService
 from .protocol import port_protocol
 from .registry import Registry
 from .route_index import MESH
@@ -78,7 +79,7 @@ class ReferenceCheck:
             message = f"expected the host of a Service, found {quote(destination.host)}"
             yield Finding("MP201", (*path, "host"), message + self._near(host))
             return
-        ports = [port.port for port in service.spec.ports if port_protocol(port) is not None]
+        ports = [port.port for port in service.ports if port_protocol(port) is not None]
         if destination.port is not None and destination.port.number not in ports:
             shown = ", ".join(str(port) for port in ports) or "none"
             message = f"expected a port of {shown}, found {destination.port.number}"
@@ -110,10 +111,11 @@ class ReferenceCheck:
                 message = f"no endpoint of {service.key.name} has {quote(shown)}: 503 UH"
                 yield Finding("MP203", ("spec", "subsets", index, "labels"), message)
 
-    def _has_endpoint(self, service: Resource, subset: Subset) -> bool:
+    def _has_endpoint(self, mesh: MeshService, subset: Subset) -> bool:
         """True also when the service has no endpoint at all: that is another problem."""
-        index = self._registry.endpoints
-        everything = [item for ports in index.endpoints(service).values() for item in ports]
+        index, service = self._registry.endpoints, mesh.resource
+        found = self._registry.endpoints_of(mesh).values()
+        everything = [item for items in found for item in items]
         wanted = subset.labels.items()
         if any(wanted <= item.labels.items() for item in everything):
             return True

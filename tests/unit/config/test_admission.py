@@ -110,7 +110,7 @@ def test_label_written_as_number_is_read_as_written_with_a_warning():
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("ServiceEntry", ["MP107"]),
+        ("Sidecar", ["MP107"]),
         ("HTTPRoute", ["MP107"]),
         ("ConfigMap", []),
         ("StatefulSet", []),
