@@ -1,5 +1,7 @@
 cimport cython
 
+from .matcher import compile_regex
+
 KINDS = {"prefix": REWRITE_PREFIX, "full": REWRITE_FULL, "regex": REWRITE_REGEX}
 
 
@@ -14,11 +16,7 @@ cdef class Rewrite:
         self.authority = data["authority"].encode()
         self.search = None
         if self.kind == REWRITE_REGEX:
-            import re2
-
-            options = re2.Options()
-            options.log_errors = False
-            self.search = re2.compile(data["pattern"].encode(), options).search
+            self.search = compile_regex(data["pattern"].encode()).search
             self.parts = substitution_parts(self.value)
 
     cdef bytes target(self, const RequestView* v):
