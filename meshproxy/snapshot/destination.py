@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from meshproxy.config.destination import Destination
 from meshproxy.config.host import resolve
-from meshproxy.config.virtual_service import Destination
 
 from .cluster import cluster_name
 from .mesh_service import MeshService

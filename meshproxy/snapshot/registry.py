@@ -14,8 +14,8 @@ from meshproxy.discovery.index import EndpointIndex
 
 from .mesh_service import MeshService, export_to, pod_service, services_of
 from .policy import PolicyIndex
-from .route import Caller
 from .route_index import RouteIndex
+from .rule import Caller
 from .visibility import exported_to
 
 

@@ -74,7 +74,8 @@ class VirtualHostCompiler:
         model = owner.model if owner is not None else None
         unit.targets.add(host)
         if owner is not None and isinstance(model, VirtualService) and model.spec.http:
-            routes, targets = self._routes.routes(name, port, owner, unit.slots)
+            rules = index.rules(owner)
+            routes, targets = self._routes.routes(name, port, rules, unit.slots)
             unit.targets |= targets
         elif is_service:
             routes = self._routes.default(name, host, port, unit.slots)
