@@ -34,6 +34,7 @@ cdef class AccessLog:
     cdef readonly int fd           # borrowed from the engine's caller
     cdef bint is_json
     cdef Buffer lines
+    cdef bint is_torn              # the last byte written was not the end of a line
 
     cdef int record(self, LogEntry* e) except -1
     cdef void flush(self) noexcept

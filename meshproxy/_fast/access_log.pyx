@@ -7,7 +7,7 @@ cimport cython
 from .clib.socket cimport write
 from .clib.system cimport CLOCK_REALTIME, clock_gettime, gmtime_r, time_t, timespec, tm
 from .reply cimport detail_text, put_flags
-from .scan cimport scan_put_decimal
+from .scan cimport scan_find, scan_put_decimal
 
 cdef enum:
     FLUSH_BYTES = 65536
@@ -23,6 +23,7 @@ cdef class AccessLog:
         self.fd = fd
         self.is_json = format == "json"
         self.lines = Buffer()
+        self.is_torn = False
 
     cdef int record(self, LogEntry* e) except -1:
         if self.is_json:
@@ -33,16 +34,23 @@ cdef class AccessLog:
             self.flush()
         return 0
 
-    # A line that cannot be written is lost, and no request waits for it.
+    # A line that cannot be written is lost, and no request waits for it; one that was begun is ended later.
     cdef void flush(self) noexcept:
         cdef ssize_t n
+        cdef size_t held
         while self.lines.held():
             n = write(self.fd, self.lines.bytes_at(), self.lines.held())
             if n < 0:
                 if errno == EINTR:
                     continue
-                self.lines.clear()
+                held = self.lines.held()
+                if self.is_torn:
+                    self.lines.tail = self.lines.head + scan_find(self.lines.bytes_at(), held - 1, c'\n') + 1
+                else:
+                    self.lines.clear()
                 return
+            if n:
+                self.is_torn = self.lines.bytes_at()[n - 1] != c'\n'
             self.lines.consume(<size_t>n)
 
     cdef int put(self, const char* p, size_t n) except -1:

@@ -36,18 +36,17 @@ cdef class Cors:
         lines.append((b"access-control-allow-origin", origin))
         if self.has_credentials:
             lines.append((b"access-control-allow-credentials", b"true"))
+        if self.exposed:
+            lines.append((b"access-control-expose-headers", self.exposed))
         if not is_preflight:
-            if self.exposed:
-                lines.append((b"access-control-expose-headers", self.exposed))
             return 2
         if self.methods:
             lines.append((b"access-control-allow-methods",
                           method if self.methods == b"*" else self.methods))
         if self.allowed:
             asked = value_of(v, b"access-control-request-headers")
-            value = asked if self.allowed == b"*" else self.allowed
-            if value:
-                lines.append((b"access-control-allow-headers", value))
+            lines.append((b"access-control-allow-headers",
+                          asked if self.allowed == b"*" else self.allowed))
         if self.max_age:
             lines.append((b"access-control-max-age", self.max_age))
         return 1

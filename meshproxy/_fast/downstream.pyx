@@ -84,7 +84,7 @@ cdef class Http1Downstream(Downstream):
             self.rt.reactor.arm(t, now + self.rt.head_timeout_us)
         elif now < self.deadline_us:
             self.rt.reactor.arm(t, self.deadline_us)
-        elif self.state == DS_HEAD and self.held is not None:
+        elif self.state == DS_HEAD and self.held is not None and self.out is None:
             self.rt.column.header_timeout += 1
             return self.refuse_head(408, DETAIL_HEADER_TIMEOUT)
         else:
@@ -125,7 +125,11 @@ cdef class Http1Downstream(Downstream):
                 held.consume(used)
                 if held.held() == 0:
                     self.held = None
-        return self.read_loop()
+                elif self.state == DS_HEAD and self.out is None:
+                    self.set_deadline(self.rt.reactor.now_us + self.rt.head_timeout_us)
+        self.read_loop()
+        # A response that began before the drain did not say close.
+        return self.drain() if self.rt.is_draining else 0
 
     cdef int resume_request(self) except -1:
         if self.is_readable:
@@ -164,7 +168,7 @@ cdef class Http1Downstream(Downstream):
             if used < n and self.fd >= 0:
                 self.held = Buffer()
                 self.held.append(p + used, n - used)
-                if self.state == DS_HEAD:
+                if self.state == DS_HEAD and self.out is None:
                     self.set_deadline(self.rt.reactor.now_us + self.rt.head_timeout_us)
             return 0
         held.append(p, n)
@@ -187,6 +191,10 @@ cdef class Http1Downstream(Downstream):
         try:
             while at < n and self.fd >= 0:
                 if self.state == DS_HEAD:
+                    # The reply before waits for its reader: further requests wait too, or a client that asks
+                    # and does not read would have all its replies kept here.
+                    if self.out is not None:
+                        break
                     used = self.process_head(p + at, n - at)
                     if used == 0:
                         break
@@ -385,11 +393,12 @@ cdef class Http1Downstream(Downstream):
     cdef int enter_head(self) except -1:
         self.state = DS_HEAD
         self.must_close = False
-        if self.held is None:
+        # With a reply still leaving, not the next head is late but the client's reading.
+        if self.held is None or self.out is not None:
             self.deadline_us = self.rt.reactor.now_us + self.rt.idle_timeout_us
         else:
             self.set_deadline(self.rt.reactor.now_us + self.rt.head_timeout_us)
-        if not self.is_processing and (self.held is not None or self.is_readable):
+        if not self.is_processing and (self.held is not None or self.is_readable or self.rt.is_draining):
             return self.rt.reactor.again(self)
         return 0
 

@@ -18,14 +18,14 @@ cdef class HeaderEdits:
     cdef list apply(self, HeaderTable* t, const char* base, FormatView* v, dict known, list lines):
         cdef list out = list(lines)
         cdef bytes value
-        # Values are formatted against the headers as they were before this step.
-        ready = [(name, lower, (<Template>template).render(v, known), True)
-                 for name, lower, template in self.overwritten]
-        ready += [(name, lower, (<Template>template).render(v, known), False)
-                  for name, lower, template in self.added]
         for lower in self.removed:
             drop_header(t, base, lower)
             out = [line for line in out if line[0].lower() != lower]
+        # Values are formatted against what removing left, before anything is set or added.
+        ready = [(name, lower, (<Template>template).render(v, known, out), True)
+                 for name, lower, template in self.overwritten]
+        ready += [(name, lower, (<Template>template).render(v, known, out), False)
+                  for name, lower, template in self.added]
         for name, lower, value, is_set in ready:
             if not value:
                 continue

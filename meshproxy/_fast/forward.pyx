@@ -53,7 +53,7 @@ cdef bytes edited_request(Route route, int arm, RequestHead* h, Origin origin, R
         target = route.rewrite.target(&h.view) or b"/"
         keep_original(lines, h, b"x-envoy-original-path",
                       (h.view.base + h.view.target.off)[:h.view.target.len])
-    if authority:
+    if route.rewrite is not None and route.rewrite.authority:   # not for one of an arm
         keep_original(lines, h, b"x-envoy-original-host",
                       (h.view.base + h.view.authority.off)[:h.view.authority.len])
     text = lines_bytes(lines)

@@ -64,7 +64,8 @@ cdef HeaderId header_id(const char* name, size_t n) noexcept nogil
 # Index of the first field at or after `start` with this lower-case name, or -1.
 cdef int table_find(const HeaderTable* t, const char* base, const char* name, size_t n,
                     int start) noexcept nogil
-# Flags hop-by-hop fields and those that Connection names (RFC 9110 7.6.1) with HF_DROP. Returns bits of CONN_*.
+# Flags hop-by-hop fields and those that Connection names (RFC 9110 7.6.1) with HF_DROP. Returns bits of CONN_*,
+# or -1: Connection lists more than MAX_HEADERS members, which would cost members times fields.
 cdef int table_connection(HeaderTable* t, const char* base) noexcept nogil
 
 cdef enum:

@@ -99,7 +99,7 @@ cdef inline bint is_protected(uint8_t hid) noexcept nogil:
 
 
 cdef int table_connection(HeaderTable* t, const char* base) noexcept nogil:
-    cdef int i, j, bits = 0
+    cdef int i, j, bits = 0, members = 0
     cdef size_t at, end, stop, n
     cdef const char* p
     cdef HeaderField* f
@@ -113,6 +113,9 @@ cdef int table_connection(HeaderTable* t, const char* base) noexcept nogil:
         at = f.value
         stop = f.value + f.value_len
         while at < stop:
+            members += 1
+            if members > MAX_HEADERS:
+                return -1
             p = base + at
             end = at + scan_find(p, stop - at, b',')
             n = end - at

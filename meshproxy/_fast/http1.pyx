@@ -1,3 +1,5 @@
+# http1: see http1.pxd for the contract.
+# Over 400 lines: one grammar, request, response and chunks, read from top to bottom beside RFC 9112.
 from libc.stdint cimport uint8_t
 from libc.string cimport memcmp
 
@@ -291,6 +293,8 @@ cdef int request_parse(RequestHead* h, const char* base, uint32_t size, uint32_t
     if parse_target(h) < 0 or parse_authority(h) < 0 or request_framing(h) < 0:
         return BAD
     bits = table_connection(&v.headers, base)
+    if bits < 0:
+        return request_bad(h, 431, DETAIL_TOO_MANY_HEADERS)
     h.keep_alive = not (bits & CONN_CLOSE) and (h.minor == 1 or bits & CONN_KEEP_ALIVE)
     i = v.headers.slot[<int>H_EXPECT]
     h.expect_continue = i >= 0 and v.headers.fields[i].value_len == 12 and scan_ieq(
@@ -360,6 +364,8 @@ cdef int response_parse(ResponseHead* h, const char* base, uint32_t size, uint32
     if used <= 0:
         return used
     bits = table_connection(&h.headers, base)
+    if bits < 0:
+        return BAD
     h.keep_alive = not (bits & CONN_CLOSE) and (h.minor == 1 or bits & CONN_KEEP_ALIVE)
     if response_framing(h, method) < 0:
         return BAD

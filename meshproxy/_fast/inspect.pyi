@@ -6,7 +6,7 @@ from meshproxy.errors import MeshproxyError
 FRAMINGS: dict[int, str]
 
 class ProtocolError(MeshproxyError):
-    """Bytes that are refused: the status of the answer (0 for a response or a body) and its detail."""
+    """Bytes that are refused: the status to answer (0 for a response or a body) and why."""
 
     status: int
     detail: str
@@ -19,6 +19,4 @@ def parse_response(
 def decode_chunked(pieces: Iterable[bytes]) -> tuple[bytes, bytes, bool]: ...
 def encode_chunk_head(n: int) -> bytes: ...
 def encode_request(data: bytes, timeout_us: int = 0) -> bytes | None: ...
-def encode_response(
-    data: bytes, method: bytes = b"GET", http10: bool = False
-) -> bytes | None: ...
+def encode_response(data: bytes, method: bytes = b"GET", http10: bool = False) -> bytes | None: ...

@@ -1,7 +1,6 @@
 # inspect: what the codec makes of bytes, as Python objects; for tests, fuzzers and explain. Never on the data path.
 # Every span is checked against the input before it is cut, so a span that points outside is an error here.
 from libc.stdint cimport int64_t, uint32_t
-from libc.stdlib cimport free, malloc
 
 from meshproxy.errors import MeshproxyError
 
@@ -18,7 +17,7 @@ cdef const char* EPOCH = "Thu, 01 Jan 1970 00:00:00 GMT"
 
 
 class ProtocolError(MeshproxyError):
-    """Bytes that are refused: the status of the answer (0 for a response or a body) and its detail."""
+    """Bytes that are refused: the status to answer (0 for a response or a body) and why."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"{status} {detail}")
@@ -165,18 +164,15 @@ def encode_request(bytes data not None, unsigned long long timeout_us=0):
     cdef RandomState random
     cdef Span request_id
     cdef size_t bound
+    cdef bytearray room
     cdef char* out
     if read_request(&h, data, DEFAULT_HEAD_BYTES) == NEED_MORE:
         return None
     random_seed(&random, 0)
     bound = encode_bound(len(data), &h.view.headers)
-    out = <char*>malloc(2 * bound)
-    if out == NULL:
-        raise MemoryError()
-    try:
-        return taken(out, request_encode(out, &h, NULL, timeout_us, &random, &request_id), bound)
-    finally:
-        free(out)
+    room = bytearray(2 * bound)
+    out = room
+    return taken(out, request_encode(out, &h, NULL, timeout_us, &random, &request_id), bound)
 
 
 def encode_response(bytes data not None, bytes method not None=b"GET", bint http10=False):
@@ -186,6 +182,7 @@ def encode_response(bytes data not None, bytes method not None=b"GET", bint http
     """
     cdef ResponseHead h
     cdef size_t bound
+    cdef bytearray room
     cdef char* out
     cdef int how = 0
     if read_response(&h, data, method, DEFAULT_HEAD_BYTES) == NEED_MORE:
@@ -195,12 +192,8 @@ def encode_response(bytes data not None, bytes method not None=b"GET", bint http
     elif http10:
         how = RESPONSE_KEEP_ALIVE
     bound = encode_bound(len(data), &h.headers)
-    out = <char*>malloc(2 * bound)
-    if out == NULL:
-        raise MemoryError()
-    try:
-        if h.status < 200:
-            return taken(out, informational_encode(out, &h), bound)
-        return taken(out, response_encode(out, &h, NULL, 0, how, 0, EPOCH), bound)
-    finally:
-        free(out)
+    room = bytearray(2 * bound)
+    out = room
+    if h.status < 200:
+        return taken(out, informational_encode(out, &h), bound)
+    return taken(out, response_encode(out, &h, NULL, 0, how, 0, EPOCH), bound)

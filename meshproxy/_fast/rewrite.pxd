@@ -11,11 +11,13 @@ cdef class Rewrite:
     cdef RewriteKind kind
     cdef size_t length
     cdef bytes value
-    cdef object substitute         # RE2 sub, taking (replacement, path)
+    cdef object search             # RE2: bound method taking bytes and where to start
+    cdef list parts                # of the value: literals and numbers of groups
     cdef readonly bytes authority  # b"" = as it is
 
     # Path and query to send.
     cdef bytes target(self, const RequestView* v)
+    cdef bytes replaced(self, bytes path)
 
 cdef class Redirect:
     cdef readonly unsigned int status

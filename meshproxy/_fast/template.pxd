@@ -14,6 +14,6 @@ cdef class Template:
     cdef bytes constant            # the whole value when nothing is variable, else None
 
     # The value, b"" when a variable has none and nothing else stands there. `known` holds what is not in a header:
-    # command name -> bytes.
-    cdef bytes render(self, FormatView* v, dict known)
-    cdef value_of(self, FormatView* v, dict known, str command, bytes argument)
+    # command name -> bytes; `lines` are what earlier steps added to the head that is edited.
+    cdef bytes render(self, FormatView* v, dict known, list lines)
+    cdef value_of(self, FormatView* v, dict known, list lines, str command, bytes argument)

@@ -1,6 +1,6 @@
 cimport cython
 
-from .headers cimport table_find
+from .headers cimport HF_DROP, table_find
 
 
 @cython.final
@@ -20,7 +20,7 @@ cdef class Template:
         if all([isinstance(part, bytes) for part in self.parts]):
             self.constant = b"".join(self.parts)
 
-    cdef bytes render(self, FormatView* v, dict known):
+    cdef bytes render(self, FormatView* v, dict known, list lines):
         cdef list out
         if self.constant is not None:
             return self.constant
@@ -30,16 +30,14 @@ cdef class Template:
                 out.append(part)
                 continue
             command, argument, alternative, length = part
-            value = self.value_of(v, known, command, argument)
+            value = self.value_of(v, known, lines, command, argument)
             if value is None and alternative:
-                value = self.value_of(v, known, command, alternative)
-            if value is None:
-                # Envoy prints "-" for what is missing inside a longer value, and drops a value that is all of it.
-                value = b"" if len(self.parts) == 1 else b"-"
-            out.append(value if length < 0 else value[:length])
+                value = self.value_of(v, known, lines, command, alternative)
+            if value is not None:          # Envoy >= 1.40 prints nothing for what is missing
+                out.append(value if length < 0 else value[:length])
         return b"".join(out)
 
-    cdef value_of(self, FormatView* v, dict known, str command, bytes argument):
+    cdef value_of(self, FormatView* v, dict known, list lines, str command, bytes argument):
         if command == "REQ":
             if argument == b":path":
                 return (v.request.base + v.request.target.off)[:v.request.target.len]
@@ -47,11 +45,12 @@ cdef class Template:
                 return (v.request.base + v.request.method_name.off)[:v.request.method_name.len]
             if argument == b":authority":
                 return (v.request.base + v.request.authority.off)[:v.request.authority.len]
-            return header_value(&v.request.headers, v.request.base, argument)
+            return header_value(&v.request.headers, v.request.base, argument,
+                                lines if v.response == NULL else [])
         if command == "RESP":
             if v.response == NULL:
                 return None
-            return header_value(v.response, v.response_base, argument)
+            return header_value(v.response, v.response_base, argument, lines)
         if command == "PROTOCOL":
             return b"HTTP/1.1" if v.minor else b"HTTP/1.0"
         if command == "RESPONSE_CODE":
@@ -59,13 +58,14 @@ cdef class Template:
         return known.get(command)
 
 
-# All values of a header joined by commas, or None.
-cdef header_value(const HeaderTable* t, const char* base, bytes name):
+# Value of the first line of a header, as earlier steps left it, or None.
+cdef header_value(const HeaderTable* t, const char* base, bytes name, list lines):
     cdef int i = table_find(t, base, name, len(name), 0)
-    if i < 0:
-        return None
-    values = []
     while i >= 0:
-        values.append((base + t.fields[i].value)[:t.fields[i].value_len])
+        if not t.fields[i].flags & HF_DROP:
+            return (base + t.fields[i].value)[:t.fields[i].value_len]
         i = table_find(t, base, name, len(name), i + 1)
-    return b",".join(values)
+    for written, value in lines:
+        if written.lower() == name:
+            return value
+    return None

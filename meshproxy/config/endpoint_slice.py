@@ -29,12 +29,14 @@ class TargetRef(Model):
 
 
 class SliceEndpoint(Model):
-    PENDING: ClassVar[Mapping[str, tuple[object, ...]]] = pending("hints", "zone")
-    IGNORED: ClassVar[frozenset[str]] = frozenset({"deprecatedTopology", "hostname", "nodeName"})
+    PENDING: ClassVar[Mapping[str, tuple[object, ...]]] = pending("hints")
+    IGNORED: ClassVar[frozenset[str]] = frozenset({"deprecatedTopology", "nodeName"})
 
     addresses: list[str]
     conditions: Conditions = Field(default_factory=Conditions)
     target_ref: TargetRef | None = None
+    hostname: str = ""
+    zone: str = ""
 
 
 class SlicePort(Model):

@@ -14,6 +14,8 @@ from .model import Model
 from .places import Path, Places
 from .problem import Finding, hint, quote
 
+HARMLESS = ("None", False)  # values of a LATER field that ask for nothing
+
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
@@ -43,6 +45,8 @@ def _walk(
             if key not in model.IGNORED:
                 yield _unknown(model, shapes, here, key, strict)
             continue
+        if key in model.LATER and value not in (None, *HARMLESS):
+            yield Finding("MP105", here, f"{key} has no effect yet: {model.LATER[key]}")
         if shape.holds == "labels":
             if isinstance(value, dict):
                 yield from _read_labels(value, here, places)
@@ -99,6 +103,8 @@ def _shapes(model: type[Model]) -> dict[str, _Shape]:
 def _shape(annotation: Any) -> _Shape:
     origin = typing.get_origin(annotation)
     arguments = typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _shape(arguments[0])
     if origin in (typing.Union, types.UnionType):
         shapes = [_shape(item) for item in arguments if item is not type(None)]
         return next((shape for shape in shapes if shape.holds != "plain"), _Shape("plain"))

@@ -15,6 +15,7 @@ from .metadata import Resource
 from .pod import Pod
 from .problem import Finding
 from .service import Service
+from .service_entry import ServiceEntry
 from .virtual_service import VirtualService
 from .workload_entry import WorkloadEntry
 
@@ -45,6 +46,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("EndpointSlice", ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"), EndpointSlice),
         Kind("Deployment", ("apps/v1", "apps/v1beta2", "apps/v1beta1"), Deployment),
         Kind("WorkloadEntry", _NETWORKING, WorkloadEntry, strict=True),
+        Kind("ServiceEntry", _NETWORKING, ServiceEntry, strict=True),
         Kind(
             "VirtualService",
             _NETWORKING,
@@ -66,7 +68,7 @@ PENDING_KINDS = frozenset(
     {
         "AuthorizationPolicy", "Endpoints", "EnvoyFilter", "GRPCRoute",
         "Gateway", "HTTPRoute", "Ingress", "PeerAuthentication", "ProxyConfig", "ReferenceGrant",
-        "RequestAuthentication", "ServiceEntry", "Sidecar", "TCPRoute", "TLSRoute", "Telemetry",
+        "RequestAuthentication", "Sidecar", "TCPRoute", "TLSRoute", "Telemetry",
         "WasmPlugin", "WorkloadGroup",
     }
 )  # fmt: skip

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from .model import Model
+
+
+def _meant_for_us(value: Any) -> Any:
+    """Other annotations (such as a whole copy of the object) are not kept in memory."""
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if str(key).startswith(ANNOTATIONS)}
+    return value
+
+
+ANNOTATIONS = "networking.istio.io/"
+Annotations = Annotated[dict[str, str], BeforeValidator(_meant_for_us)]
 
 
 class Metadata(Model):
     IGNORED: ClassVar[frozenset[str]] = frozenset(
         {
-            "annotations", "clusterName", "deletionGracePeriodSeconds", "finalizers",
+            "clusterName", "deletionGracePeriodSeconds", "finalizers",
             "generateName", "generation", "managedFields", "ownerReferences",
             "resourceVersion", "selfLink", "uid",
         }
@@ -21,6 +32,10 @@ class Metadata(Model):
     name: str = ""
     namespace: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+    annotations: Annotations = Field(
+        default_factory=dict,
+        description="networking.istio.io/exportTo of a Service: namespaces that see it.",
+    )
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
 

@@ -2,7 +2,8 @@
 
 A model is the single source of what is honoured: its fields are; `PENDING` names fields that
 exist in Kubernetes or Istio but have no effect here yet (with the values that change nothing);
-`IGNORED` names fields that mean nothing to a proxy.
+`IGNORED` names fields that mean nothing to a proxy. `LATER` names fields of the model that are
+checked and compiled, but that the engine does not act on yet, and says what happens instead.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Model(BaseModel):
 
     PENDING: ClassVar[Mapping[str, tuple[object, ...]]] = {}
     IGNORED: ClassVar[frozenset[str]] = frozenset()
+    LATER: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod

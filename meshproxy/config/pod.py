@@ -39,12 +39,12 @@ class PodSpec(Model):
         {
             "activeDeadlineSeconds", "affinity", "automountServiceAccountToken", "dnsConfig",
             "dnsPolicy", "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC",
-            "hostNetwork", "hostPID", "hostUsers", "hostname", "hostnameOverride",
+            "hostNetwork", "hostPID", "hostUsers", "hostnameOverride",
             "imagePullSecrets", "nodeName", "nodeSelector", "os", "overhead",
             "preemptionPolicy", "priority", "priorityClassName", "readinessGates",
             "resourceClaims", "resources", "restartPolicy", "runtimeClassName", "schedulerName",
             "schedulingGates", "securityContext", "serviceAccount", "serviceAccountName",
-            "setHostnameAsFQDN", "shareProcessNamespace", "subdomain",
+            "setHostnameAsFQDN", "shareProcessNamespace",
             "terminationGracePeriodSeconds", "tolerations", "topologySpreadConstraints",
             "volumes", "workloadRef",
         }
@@ -52,6 +52,8 @@ class PodSpec(Model):
 
     containers: list[Container] = Field(default_factory=list)
     init_containers: list[Container] = Field(default_factory=list)
+    hostname: str = ""
+    subdomain: str = ""
 
 
 class PodCondition(Model):

@@ -76,6 +76,11 @@ def _regex_error(pattern: str) -> str | None:
     return None
 
 
+def regex_groups(pattern: str) -> int:
+    """Count the groups of an accepted pattern."""
+    return int(re2.compile(pattern, _RE2_OPTIONS).groups)
+
+
 def _int_or_string(value: Any) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise refuse("MP102", f"expected a port number or name, found {describe(value)}")

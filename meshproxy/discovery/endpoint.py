@@ -18,6 +18,8 @@ class Endpoint:
     weight: int  # >= 1
     name: str  # "namespace/pod", "" when unknown
     labels: Mapping[str, str]
+    locality: str = ""  # "region/zone/subzone" without empty parts at the end, "" = unknown
+    hostname: str = ""  # of a pod of a headless service
 
     @property
     def sort_key(self) -> tuple[str, str, int]:

@@ -12,6 +12,7 @@ from meshproxy.config.service import Service, ServicePort
 from meshproxy.config.workload_entry import WorkloadEntry
 
 from .endpoint import Endpoint, canonical_address
+from .locality import of_labels
 
 FINISHED_PHASES = frozenset({"Failed", "Succeeded"})
 
@@ -22,6 +23,14 @@ def labels_of(resource: Resource) -> dict[str, str]:
     if isinstance(model, WorkloadEntry):
         return {**model.metadata.labels, **model.spec.labels}
     return model.metadata.labels
+
+
+def hostname_of(resource: Resource | None, service: str) -> str:
+    """Give the name of a Pod under a headless service, "" when it has none."""
+    model = resource.model if resource is not None else None
+    if isinstance(model, Pod) and model.spec.subdomain == service:
+        return model.spec.hostname.lower()
+    return ""
 
 
 def pod_is_ready(pod: Pod) -> bool:
@@ -53,8 +62,9 @@ def pod_findings(resource: Resource) -> Iterator[Finding]:
             yield Finding("MP405", ("status",), "no conditions: taken as ready")
 
 
-def workload_endpoint(service: Service, port: ServicePort, resource: Resource) -> Endpoint | None:
-    """Give the endpoint of one selected workload for one port, None when it has none."""
+def workload_endpoint(service: Resource, port: ServicePort, resource: Resource) -> Endpoint | None:
+    """Give the endpoint of one selected workload for one port of a Service or ServiceEntry, None
+    when it has none."""
     model = resource.model
     if isinstance(model, WorkloadEntry):
         return _entry_endpoint(port, model, resource)
@@ -64,21 +74,25 @@ def workload_endpoint(service: Service, port: ServicePort, resource: Resource) -
 
 
 def _pod_endpoint(
-    service: Service, port: ServicePort, pod: Pod, resource: Resource
+    service: Resource, port: ServicePort, pod: Pod, resource: Resource
 ) -> Endpoint | None:
     address = canonical_address(pod.status.pod_ip) if pod.status.pod_ip else None
     if address is None or pod.status.phase in FINISHED_PHASES:
         return None
     terminating = pod.metadata.deletion_timestamp is not None
     healthy = pod_is_ready(pod) and not terminating
-    if service.spec.publish_not_ready_addresses:
+    model = service.model
+    if isinstance(model, Service) and model.spec.publish_not_ready_addresses:
         healthy = True
     elif terminating:
         return None  # Istio drops an endpoint that is not ready and terminating
     number = _pod_port(port, pod)
     if number is None:
         return None
-    return Endpoint(address, number, healthy, 1, resource.key.qualified_name, labels_of(resource))
+    labels = labels_of(resource)
+    known_as = hostname_of(resource, service.key.name) if isinstance(model, Service) else ""
+    name = resource.key.qualified_name
+    return Endpoint(address, number, healthy, 1, name, labels, of_labels(labels), known_as)
 
 
 def _pod_port(port: ServicePort, pod: Pod) -> int | None:
@@ -105,4 +119,6 @@ def _entry_endpoint(
     number = entry.spec.ports.get(port.name, target)
     weight = entry.spec.weight or 1
     name = resource.key.qualified_name
-    return Endpoint(address, number, True, weight, name, labels_of(resource))
+    labels = labels_of(resource)
+    where = entry.spec.locality or of_labels(labels)
+    return Endpoint(address, number, True, weight, name, labels, where)

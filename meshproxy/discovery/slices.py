@@ -9,7 +9,8 @@ from meshproxy.config.resource import Key, Resource
 from meshproxy.config.service import ServicePort
 
 from .endpoint import Endpoint, canonical_address
-from .pods import labels_of
+from .locality import of_labels
+from .pods import hostname_of, labels_of
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 
@@ -69,4 +70,7 @@ def _endpoint(
     for text in endpoint.addresses[:1]:  # Kubernetes: further addresses are for nobody
         address = canonical_address(text)
         if address is not None:
-            yield Endpoint(address, port, healthy, 1, name, labels)
+            where = of_labels(labels, endpoint.zone)
+            service = resource.model.metadata.labels.get(SERVICE_LABEL, "")
+            known_as = endpoint.hostname or hostname_of(pod, service)
+            yield Endpoint(address, port, healthy, 1, name, labels, where, known_as)

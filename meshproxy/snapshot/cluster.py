@@ -8,6 +8,7 @@ from meshproxy.config.service import ServicePort
 from meshproxy.discovery.endpoint import Endpoint
 from meshproxy.errors import CapacityError
 
+from .mesh_service import MeshService
 from .model import ClusterData, EndpointData, LoadBalancerData
 from .policy import DestinationPolicy, Policy
 from .protocol import Protocol, port_protocol
@@ -32,15 +33,15 @@ class ClusterCompiler:
         self._build_ring = build_ring
 
     def names(
-        self, host: str, ports: Sequence[ServicePort], policy: DestinationPolicy
+        self, service: MeshService, policy: DestinationPolicy
     ) -> Iterator[tuple[str, ServicePort, Protocol, str]]:
         """Give (name, port, protocol, subset) of every cluster of a service."""
-        for port in ports:
+        for port in service.ports:
             protocol = port_protocol(port)
             if protocol is None:
                 continue
-            for subset in ("", *policy.subsets):
-                yield cluster_name(host, port.port, subset), port, protocol, subset
+            for subset in ("", *policy.subsets) if not service.pod else ("",):
+                yield cluster_name(service.host, port.port, subset), port, protocol, subset
 
     def compile(
         self,

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from meshproxy.config.problem import Finding
 from meshproxy.config.resource import Key
-from meshproxy.config.service import Service
 from meshproxy.config.store import ConfigSet
 from meshproxy.errors import CapacityError
 
@@ -108,12 +107,11 @@ class Compiler:
     def _compile_clusters(self, host: str) -> None:
         tables = self._tables
         compiled: dict[str, ClusterData] = {}
-        resource = self.registry.services.get(host)
-        if resource is not None and isinstance(resource.model, Service):
-            policy = self.registry.policies.lookup(host, resource.key.namespace)
-            endpoints = self.registry.endpoints.endpoints(resource)
-            ports = resource.model.spec.ports
-            for name, port, protocol, subset in self._clusters.names(host, ports, policy):
+        service = self.registry.services.get(host)
+        if service is not None and not self.registry.meant(service):
+            policy = self.resolver.policy(host)
+            endpoints = self.registry.endpoints_of(service)
+            for name, port, protocol, subset in self._clusters.names(service, policy):
                 if name in compiled:
                     continue
                 try:

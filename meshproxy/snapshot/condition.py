@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from meshproxy.config.virtual_service import HttpMatch, StringMatch
+from meshproxy.config.http_match import HttpMatch, StringMatch
 
 from .model import ConditionData
 
 _Subject = Literal["uri", "method", "authority", "scheme", "header", "query"]
+_PSEUDO: Mapping[str, _Subject] = {
+    ":method": "method",
+    ":authority": "authority",
+    ":scheme": "scheme",
+}
 
 
 def conditions_of(match: HttpMatch) -> list[ConditionData]:
@@ -28,9 +33,9 @@ def conditions_of(match: HttpMatch) -> list[ConditionData]:
         if wanted is not None:
             found.append(_condition(subject, "", wanted, False, False))
     for name, wanted in sorted(_lowered(match.headers), key=_name):
-        found.append(_condition("header", name, wanted, False, False))
+        found.append(_header(name, wanted, False))
     for name, wanted in sorted(_lowered(match.without_headers), key=_name):
-        found.append(_condition("header", name, wanted, False, True))
+        found.append(_header(name, wanted, True))
     for name, wanted in sorted(match.query_params.items()):
         found.append(_condition("query", name, wanted, False, False))
     return found
@@ -44,8 +49,15 @@ def _name(item: tuple[str, StringMatch]) -> str:
     return item[0]
 
 
-def _matches_any(wanted: StringMatch) -> bool:
-    return wanted.prefix == "" or wanted.regex == ".*"
+def _header(name: str, wanted: StringMatch, inverted: bool) -> ConditionData:
+    subject = _PSEUDO.get(name)
+    if subject is not None:
+        return _condition(subject, "", wanted, False, inverted)
+    return _condition("header", name, wanted, False, inverted)
+
+
+def _matches_any(uri: StringMatch) -> bool:
+    return uri.prefix == "" or uri.regex == ".*" or uri.is_presence
 
 
 def _condition(

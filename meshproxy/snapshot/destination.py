@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from meshproxy.config.destination import Destination
 from meshproxy.config.host import resolve
-from meshproxy.config.resource import Resource
-from meshproxy.config.service import Service
-from meshproxy.config.virtual_service import Destination
 
 from .cluster import cluster_name
+from .mesh_service import MeshService
 from .model import HashPolicyData
 from .policy import DestinationPolicy, PolicyIndex, hash_policies
 from .slots import Slots
@@ -33,7 +32,7 @@ class DestinationResolver:
 
     def __init__(
         self,
-        services: Mapping[str, Resource],
+        services: Mapping[str, MeshService],
         policies: PolicyIndex,
         clusters: Slots,
         cluster_domain: str,
@@ -46,19 +45,19 @@ class DestinationResolver:
     def host_of(self, destination: Destination, namespace: str) -> str:
         return resolve(destination.host, namespace, self._cluster_domain)
 
-    def service(self, host: str) -> Service | None:
-        """Give the service of a full host."""
-        resource = self._services.get(host)
-        if resource is None:
-            return None
-        assert isinstance(resource.model, Service)
-        return resource.model
+    def service(self, host: str) -> MeshService | None:
+        """Give the service of a full host; an alias stands for what it means, if that is known."""
+        service = self._services.get(host)
+        if service is not None and service.alias in self._services:
+            return self._services[service.alias]
+        return service
 
     def policy(self, host: str) -> DestinationPolicy:
         """Give the destination policy of a full host."""
-        resource = self._services.get(host)
-        namespace = resource.key.namespace if resource is not None else ""
-        return self._policies.lookup(host, namespace)
+        service = self.service(host)
+        if service is None:
+            return self._policies.lookup(host, "")
+        return self._policies.lookup(service.policy_host or service.host, service.namespace)
 
     def target(self, destination: Destination, namespace: str, listener_port: int) -> Target:
         """Resolve a destination written in an object of `namespace`."""
@@ -73,6 +72,8 @@ class DestinationResolver:
 
     def _target(self, host: str, port: int, subset: str, policy_port: int | None) -> Target:
         """`policy_port` None: the settings of single ports do not count for the hash."""
+        service = self.service(host)
+        host = service.host if service is not None else host
         name = cluster_name(host, port, subset)
         cluster = self._clusters.get(name)
         if cluster is None:
@@ -82,6 +83,6 @@ class DestinationResolver:
 
     def _default_port(self, host: str, listener_port: int) -> int:
         service = self.service(host)
-        if service is not None and len(service.spec.ports) == 1:
-            return service.spec.ports[0].port
+        if service is not None and len(service.ports) == 1:
+            return service.ports[0].port
         return listener_port

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from meshproxy.config.host import is_address
-from meshproxy.config.service import Service
 
 from .model import DomainData
 
 HTTP_PORT = 80
-
-
-def service_host(name: str, namespace: str, cluster_domain: str) -> str:
-    """Give the full name of a Service."""
-    return f"{name}.{namespace}.svc.{cluster_domain}"
 
 
 def names_of(host: str, namespace: str, cluster_domain: str) -> Iterator[str]:
@@ -35,9 +29,9 @@ def names_of(host: str, namespace: str, cluster_domain: str) -> Iterator[str]:
         yield short
 
 
-def address_names(service: Service) -> Iterator[str]:
+def address_names(addresses: Iterable[str]) -> Iterator[str]:
     """Give the virtual IPs of a service as they stand in a Host header."""
-    for address in service.spec.addresses:
+    for address in addresses:
         yield f"[{address.lower()}]" if ":" in address else address
 
 

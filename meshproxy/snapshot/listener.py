@@ -8,10 +8,11 @@ from typing import Protocol
 from meshproxy.config.codes import CODES
 from meshproxy.config.host import resolve
 from meshproxy.config.problem import Problem, hint
-from meshproxy.config.service import Service, ServicePort
+from meshproxy.config.service import ServicePort
 
 from .cluster import cluster_name
 from .domain import HTTP_PORT
+from .mesh_service import MeshService
 from .model import ListenerData
 from .protocol import port_protocol
 from .registry import Registry
@@ -61,7 +62,7 @@ class ListenerCompiler:
                 near = hint(self._host(binding).split(".")[0], self._short_names())
                 yield _problem(binding, "MP201", f'no Service "{self._host(binding)}"{near}')
             elif _port_of(service, binding.service_port) is None:
-                known = ", ".join(str(port.port) for port in service.spec.ports) or "none"
+                known = ", ".join(str(port.port) for port in service.ports) or "none"
                 found = binding.service_port or "none"
                 yield _problem(binding, "MP204", f"expected a port of {known}, found {found}")
 
@@ -95,17 +96,15 @@ class ListenerCompiler:
         known = (host for host in candidates if host in self._registry.services)
         return next(known, candidates[0])
 
-    def _service(self, binding: Binding) -> Service | None:
-        resource = self._registry.services.get(self._host(binding))
-        model = resource.model if resource is not None else None
-        return model if isinstance(model, Service) else None
+    def _service(self, binding: Binding) -> MeshService | None:
+        return self._registry.services.get(self._host(binding))
 
     def _short_names(self) -> list[str]:
-        return [resource.key.name for resource in self._registry.services.values()]
+        return [host.split(".")[0] for host in self._registry.services]
 
 
-def _port_of(service: Service, number: int) -> ServicePort | None:
-    ports = [port for port in service.spec.ports if port_protocol(port) is not None]
+def _port_of(service: MeshService, number: int) -> ServicePort | None:
+    ports = [port for port in service.ports if port_protocol(port) is not None]
     if not number and len(ports) == 1:
         return ports[0]
     wanted = number or HTTP_PORT

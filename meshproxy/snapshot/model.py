@@ -144,7 +144,7 @@ class EndpointData(TypedDict):
     labels: dict[str, str]
     locality: NotRequired[str]  # "region/zone/subzone", "" = unknown
     priority: NotRequired[int]  # 0 first; absent = 0
-    locality_weight: NotRequired[int]  # of its locality, when traffic is distributed; 0 = no traffic
+    locality_weight: NotRequired[int]  # of its locality when traffic is distributed; 0 = none
 
 
 class LoadBalancerData(TypedDict):
@@ -171,6 +171,7 @@ class ClusterData(TypedDict):
     tcp_keepalive: NotRequired[dict[str, int]]  # probes, time_s, interval_s
     panic_percent: NotRequired[int]  # minHealthPercent; absent = 0: never panic
     tcp_idle_timeout_ms: NotRequired[int]  # tcp clusters; 0 = none
+    session_affinity_s: NotRequired[int]  # tcp clusters: sessionAffinity ClientIP, how long
 
 
 class RouteData(TypedDict):
@@ -221,7 +222,7 @@ class ListenerData(TypedDict):
     protocol: Literal["http", "tcp"]
     virtual_host: int  # bound HTTP listener: this virtual host whatever the Host; -1 = by Host
     cluster: int  # tcp: where its connections go; -1 = refuse (cluster not found)
-    # tcp: a weighted route instead of one cluster: (cluster id or -1, weight), split per connection
+    # tcp: a weighted route instead of one cluster: (cluster id or -1, weight), per connection
     clusters: NotRequired[list[tuple[int, int]]]
     slot: NotRequired[int]  # scoreboard route slot of that split
 

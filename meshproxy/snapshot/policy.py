@@ -6,7 +6,7 @@ any match wins entirely. Merging is by whole blocks, never by single fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from meshproxy.config.destination_rule import (
@@ -89,8 +89,11 @@ def _at_port(top: TrafficPolicy | None, port: int | None) -> Policy:
 class PolicyIndex:
     """All DestinationRules, by namespace and host."""
 
-    def __init__(self, namespace: str, cluster_domain: str) -> None:
+    def __init__(
+        self, namespace: str, cluster_domain: str, labels: Mapping[str, str] | None = None
+    ) -> None:
         self._namespace = namespace
+        self._labels = labels or {}
         self._cluster_domain = cluster_domain
         self.mentions = MentionIndex()
         self._exact: dict[tuple[str, str], list[Resource]] = {}

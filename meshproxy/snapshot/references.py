@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from meshproxy.config.destination import Destination
 from meshproxy.config.destination_rule import DestinationRule, Subset
 from meshproxy.config.host import covers, is_wildcard, resolve
+from meshproxy.config.http_route import HttpRoute
 from meshproxy.config.places import Path
 from meshproxy.config.problem import Finding, hint, quote
 from meshproxy.config.resource import Resource
 from meshproxy.config.service import Service
-from meshproxy.config.virtual_service import Destination, VirtualService
+from meshproxy.config.virtual_service import VirtualService
 from meshproxy.discovery.pods import pod_findings
 
 from .destination import DestinationResolver
+from .mesh_service import MeshService
 from .protocol import port_protocol
 from .registry import Registry
-from .route_index import MESH
+from .rule import MESH
 
 
 class ReferenceCheck:
@@ -45,6 +48,8 @@ class ReferenceCheck:
 
     def _virtual_service(self, resource: Resource, model: VirtualService) -> Iterator[Finding]:
         scope = self._registry.scope
+        if model.spec.is_delegate and not self._registry.routes.is_delegated_to(resource.key):
+            yield Finding("MP317", ("spec",), "without hosts its rules apply to no request")
         for index, host in enumerate(model.spec.hosts):
             full = resolve(host, resource.key.namespace, scope.cluster_domain)
             path: Path = ("spec", "hosts", index)
@@ -54,9 +59,7 @@ class ReferenceCheck:
             elif full.endswith(f".svc.{scope.cluster_domain}") and not self._is_known(full):
                 yield Finding("MP206", path, f"no Service {quote(host)}{self._near(full)}")
         for index, rule in enumerate(model.spec.http):
-            for at, entry in enumerate(rule.route):
-                where = ("spec", "http", index, "route", at, "destination")
-                yield from self._destination(entry.destination, resource.key.namespace, where)
+            yield from self._delegate(resource, rule, ("spec", "http", index, "delegate"))
             for at, match in enumerate(rule.match):
                 path = ("spec", "http", index, "match", at)
                 if match.gateways:
@@ -68,6 +71,17 @@ class ReferenceCheck:
                 elif not match.source_labels.items() <= scope.labels.items():
                     message = "the proxy does not have these labels"
                     yield Finding("MP310", (*path, "sourceLabels"), message)
+        for where, destination in model.spec.destinations():
+            yield from self._destination(destination, resource.key.namespace, where)
+
+    def _delegate(self, root: Resource, rule: HttpRoute, path: Path) -> Iterator[Finding]:
+        if rule.delegate is None:
+            return
+        routes = self._registry.routes
+        if routes.delegate(root, rule.delegate) is None:
+            wanted = f"{rule.delegate.namespace or root.key.namespace}/{rule.delegate.name}"
+            message = f"expected a VirtualService without hosts, found no {quote(wanted)}"
+            yield Finding("MP209", path, message)
 
     def _destination(
         self, destination: Destination, namespace: str, path: Path
@@ -78,7 +92,7 @@ class ReferenceCheck:
             message = f"expected the host of a Service, found {quote(destination.host)}"
             yield Finding("MP201", (*path, "host"), message + self._near(host))
             return
-        ports = [port.port for port in service.spec.ports if port_protocol(port) is not None]
+        ports = [port.port for port in service.ports if port_protocol(port) is not None]
         if destination.port is not None and destination.port.number not in ports:
             shown = ", ".join(str(port) for port in ports) or "none"
             message = f"expected a port of {shown}, found {destination.port.number}"
@@ -110,10 +124,11 @@ class ReferenceCheck:
                 message = f"no endpoint of {service.key.name} has {quote(shown)}: 503 UH"
                 yield Finding("MP203", ("spec", "subsets", index, "labels"), message)
 
-    def _has_endpoint(self, service: Resource, subset: Subset) -> bool:
+    def _has_endpoint(self, mesh: MeshService, subset: Subset) -> bool:
         """True also when the service has no endpoint at all: that is another problem."""
-        index = self._registry.endpoints
-        everything = [item for ports in index.endpoints(service).values() for item in ports]
+        index, service = self._registry.endpoints, mesh.resource
+        found = self._registry.endpoints_of(mesh).values()
+        everything = [item for items in found for item in items]
         wanted = subset.labels.items()
         if any(wanted <= item.labels.items() for item in everything):
             return True

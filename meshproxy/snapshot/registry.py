@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from meshproxy.config.host import covers, is_wildcard
 from meshproxy.config.resource import Key, Resource
+from meshproxy.config.service import Service
 from meshproxy.config.store import ConfigSet
+from meshproxy.discovery.endpoint import Endpoint
 from meshproxy.discovery.index import EndpointIndex
 
-from .domain import service_host
+from .mesh_service import MeshService, export_to, pod_service, services_of
 from .policy import PolicyIndex
-from .route import Caller
 from .route_index import RouteIndex
+from .rule import Caller
+from .visibility import exported_to
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """For whom is compiled: the namespace of the proxy, its labels, the DNS suffix."""
+    """For whom is compiled: the proxy's namespace, labels and locality, the DNS suffix."""
 
     namespace: str = "default"
     cluster_domain: str = "cluster.local"
     labels: Mapping[str, str] = field(default_factory=dict)
+    locality: str = ""  # "region/zone/subzone", the last two may be left out; "" = unknown
 
     @property
     def caller(self) -> Caller:
@@ -40,20 +44,57 @@ class Stale:
     def __bool__(self) -> bool:
         return bool(self.clusters or self.targets or self.hosts)
 
+    def add(self, host: str) -> None:
+        self.clusters.add(host)
+        self.targets.add(host)
+        self.hosts.add(host)
+
 
 class Registry:
     """Services, endpoints, DestinationRules and VirtualServices of one moment."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self.services: dict[str, Resource] = {}  # full host -> Service
+        self.services: dict[str, MeshService] = {}  # by full host
         self.endpoints = EndpointIndex()
-        self.policies = PolicyIndex(scope.namespace, scope.cluster_domain)
+        self.policies = PolicyIndex(scope.namespace, scope.cluster_domain, scope.labels)
         self.routes = RouteIndex(scope.namespace, scope.cluster_domain)
+        self._claims: dict[str, list[MeshService]] = {}  # all objects that define a host
+        self._hosts: dict[Key, list[str]] = {}  # what each object defines
+        self._pods: dict[Key, list[str]] = {}  # hosts of the pods of a headless service
+        self._aliases: dict[str, set[str]] = {}  # host -> ExternalNames that mean it
 
-    def host_of(self, service: Key) -> str:
-        """Give the full host of a Service."""
-        return service_host(service.name, service.namespace, self.scope.cluster_domain)
+    def hosts_of(self, key: Key) -> list[str]:
+        """Give the full hosts that a Service or ServiceEntry defines, those of pods included."""
+        return [*self._hosts.get(key, ()), *self._pods.get(key, ())]
+
+    def meant(self, service: MeshService) -> MeshService | None:
+        """Give the known service that an ExternalName stands for."""
+        return self.services.get(service.alias) if service.alias else None
+
+    def endpoints_of(self, service: MeshService) -> dict[int, list[Endpoint]]:
+        """Give the endpoints of every port."""
+        found = self.endpoints.endpoints(service.resource, service.ports, service.host)
+        if not service.pod:
+            return found
+        return {
+            port: [item for item in items if item.hostname == service.pod]
+            for port, items in found.items()
+        }
+
+    def route_owner(self, host: str) -> Resource | None:
+        """Give the VirtualService that routes for a service."""
+        owner = self.routes.lookup(host)
+        service = self.services.get(host)
+        meant = self.meant(service) if service is not None and owner is None else None
+        return self.routes.lookup(meant.host) if meant is not None else owner
+
+    def rivals(self, key: Key) -> Iterator[tuple[str, MeshService]]:
+        """Give (host, who counts) for hosts that an object defines in vain."""
+        for host in self._hosts.get(key, ()):
+            winner = self.services.get(host)
+            if winner is not None and winner.key != key:
+                yield host, winner
 
     def update(self, previous: ConfigSet, config: ConfigSet, changed: Iterable[Key]) -> Stale:
         """Take over the changed objects; gives what must be compiled anew."""
@@ -74,10 +115,10 @@ class Registry:
                         stale.clusters.add(host)
                         stale.targets.add(host)
             else:
-                if key.kind == "Service":
+                if key.kind in ("Service", "ServiceEntry"):
                     self._update_service(key, new, stale)
-                touched = self.endpoints.update(key, old, new)
-                stale.clusters.update(self.host_of(service) for service in touched)
+                for touched in self.endpoints.update(key, old, new):
+                    self._touch(touched, stale)
         for pattern, is_rule in wide:
             covered = set(self._covered(pattern))
             if is_rule:
@@ -85,17 +126,95 @@ class Registry:
                 stale.targets |= covered
             else:
                 stale.hosts |= covered
+        self._follow(stale)
+        return stale
+
+    def set_addresses(self, name: str, addresses: Sequence[str]) -> Stale:
+        """Take over what a name resolves to; gives what must be compiled anew."""
+        stale = Stale()
+        for key in self.endpoints.set_addresses(name, addresses):
+            self._touch(key, stale)
         return stale
 
     def _update_service(self, key: Key, new: Resource | None, stale: Stale) -> None:
-        host = self.host_of(key)
-        if new is not None:
-            self.services[host] = new
+        defined: list[MeshService] = []
+        if new is not None and exported_to(export_to(new), key.namespace, self.scope.namespace):
+            defined = list(services_of(new, self.scope.cluster_domain))
+        hosts = dict.fromkeys(service.host for service in defined)
+        for host in (*self.hosts_of(key), *hosts):
+            self._withdraw(host, key, stale)
+        self._pods.pop(key, None)
+        for service in defined:
+            self._claim(service, stale)
+        if hosts:
+            self._hosts[key] = list(hosts)
         else:
+            self._hosts.pop(key, None)
+
+    def _touch(self, key: Key, stale: Stale) -> None:
+        """The endpoints of a service may have changed, and so its named pods."""
+        for host in self._hosts.get(key, ()):
+            stale.clusters.add(host)
+            service = self.services.get(host)
+            model = service.resource.model if service is not None else None
+            if service is None or service.key != key:
+                continue
+            if not isinstance(model, Service) or not model.spec.is_headless:
+                continue
+            endpoints = self.endpoints_of(service).values()
+            names = {item.hostname for items in endpoints for item in items if item.hostname}
+            pods = [pod_service(service, name) for name in sorted(names)]
+            known = self._pods.get(key, [])
+            for pod in pods:
+                stale.clusters.add(pod.host)
+                if pod.host not in known:
+                    self._claim(pod, stale)
+            for gone in set(known).difference(pod.host for pod in pods):
+                self._withdraw(gone, key, stale)
+            self._pods[key] = [pod.host for pod in pods]
+
+    def _claim(self, service: MeshService, stale: Stale) -> None:
+        claims = self._claims.setdefault(service.host, [])
+        claims.append(service)
+        claims.sort(key=self._order)
+        if service.alias:
+            self._aliases.setdefault(service.alias, set()).add(service.host)
+        self._settle(service.host, stale)
+
+    def _withdraw(self, host: str, key: Key, stale: Stale) -> None:
+        claims = self._claims.get(host, [])
+        for service in claims:
+            if service.key == key and service.alias:
+                self._aliases[service.alias].discard(host)
+        self._claims[host] = [service for service in claims if service.key != key]
+        self._settle(host, stale)
+
+    def _order(self, service: MeshService) -> tuple[object, ...]:
+        """Services, then ServiceEntries of the proxy's own namespace, then the oldest."""
+        is_entry, *rest = service.order
+        return (is_entry, service.namespace != self.scope.namespace, *rest)
+
+    def _settle(self, host: str, stale: Stale) -> None:
+        """Let the first claim on a host count."""
+        claims = self._claims.get(host)
+        if claims:
+            self.services[host] = claims[0]
+        else:
+            self._claims.pop(host, None)
             self.services.pop(host, None)
-        stale.clusters.add(host)
-        stale.targets.add(host)
-        stale.hosts.add(host)
+        stale.add(host)
+
+    def _follow(self, stale: Stale) -> None:
+        """Names that mean a stale host are stale too."""
+        for own in (stale.clusters, stale.targets, stale.hosts):
+            for host in [host for host in own if host in self._aliases]:
+                own |= self._aliases[host]
+        for host in list(stale.targets):
+            service = self.services.get(host)
+            if service is not None and not service.pod:
+                pods = self._pods.get(service.key, ())
+                stale.clusters.update(pods)
+                stale.targets.update(pods)
 
     def _covered(self, pattern: str) -> Iterator[str]:
         return (host for host in self.services if covers(pattern, host))

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable
 
-from meshproxy.config.checks.virtual_service import is_catch_all
+from meshproxy.config.http_action import Headers
+from meshproxy.config.http_match import HttpMatch, is_catch_all
 from meshproxy.config.resource import Resource
-from meshproxy.config.virtual_service import HttpMatch, HttpRoute, VirtualService
 from meshproxy.errors import CapacityError
 
+from . import action, edits
 from .condition import conditions_of
-from .destination import NO_CLUSTER, DestinationResolver, Target
-from .model import ConditionData, RouteData
-from .route_index import MESH
+from .destination import DestinationResolver, Target
+from .model import HeaderEditsData, MirrorData, RouteData
+from .rule import Caller, Rule
 from .slots import Slots
 
 DEFAULT_NAME = "default"
 NO_RULE = -1
 SHARED_SLOT = 0  # of rules for which no slot is left: their splits are less even, not wrong
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sends the requests, for sourceNamespace and sourceLabels."""
-
-    namespace: str
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class SlotKeys:
@@ -61,24 +53,20 @@ class RouteCompiler:
         self._caller = caller
 
     def routes(
-        self, virtual_host: str, port: int, owner: Resource, held: SlotKeys
+        self, virtual_host: str, port: int, rules: Iterable[Rule], held: SlotKeys
     ) -> tuple[list[RouteData], set[str]]:
-        """Compile a VirtualService for one virtual host; gives the routes and the hosts they
-        go to. Slot keys in use are added to `held`."""
-        model = owner.model
-        assert isinstance(model, VirtualService)
+        """Compile rules for one virtual host; gives the routes and the hosts they go to. Slot
+        keys in use are added to `held`."""
         routes: list[RouteData] = []
         hosts: set[str] = set()
-        for index, rule in enumerate(model.spec.http):
-            entries = [item for item in rule.match if self._applies(item, port)]
-            if rule.match and not entries:
+        for rule in rules:
+            entries = [item for item in rule.http.match if self._caller.takes(item, port)]
+            if rule.http.match and not entries:
                 continue
-            targets, weights = self._split(rule, owner, port)
-            hosts.update(target.host for target in targets)
-            slot = self._slot(virtual_host, owner, targets, weights, held)
+            shared = self._shared(virtual_host, port, rule, hosts, held)
             matches: list[HttpMatch | None] = [*entries] or [None]
             for match in matches:
-                routes.append(_route(owner, index, rule, match, slot, targets, weights))
+                routes.append(_route(shared, rule, match, port))
                 if match is None or is_catch_all(_without_scope(match)):
                     return routes, hosts
         return routes, hosts
@@ -86,41 +74,94 @@ class RouteCompiler:
     def default(self, virtual_host: str, host: str, port: int, held: SlotKeys) -> list[RouteData]:
         """Compile the only route of a service port without VirtualService."""
         target = self._resolver.default(host, port)
-        slot = self._slot(virtual_host, None, [target], [100], held)
-        return [
-            {
-                "name": DEFAULT_NAME,
-                "slot": slot,
-                "virtual_service": "",
-                "rule": NO_RULE,
-                "conditions": [],
-                "clusters": [(target.cluster, 100)],
-                "cluster_names": [target.name],
-                "timeout_ms": 0,
-                "hash_policies": target.hash_policies,
-            }
-        ]
+        route: RouteData = {
+            "name": DEFAULT_NAME,
+            "slot": self._slot(virtual_host, None, [target], [100], held),
+            "virtual_service": "",
+            "rule": NO_RULE,
+            "conditions": [],
+            "clusters": [(target.cluster, 100)],
+            "cluster_names": [target.name],
+            "timeout_ms": 0,
+            "hash_policies": target.hash_policies,
+        }
+        retry = action.retry_of(None, bool(target.hash_policies))
+        if retry is not None:
+            route["retry"] = retry
+        return [route]
 
-    def _applies(self, match: HttpMatch, port: int) -> bool:
-        """Decide what does not depend on the request."""
-        if match.port is not None and match.port != port:
-            return False
-        if match.gateways:
-            return MESH in match.gateways
-        if match.source_namespace and match.source_namespace != self._caller.namespace:
-            return False
-        return match.source_labels.items() <= self._caller.labels.items()
+    def _shared(
+        self, virtual_host: str, port: int, rule: Rule, hosts: set[str], held: SlotKeys
+    ) -> RouteData:
+        """Make what all match entries of a rule have in common; adds to `hosts` and `held`."""
+        http = rule.http
+        targets, weights, headers = self._split(rule, port)
+        hosts.update(target.host for target in targets)
+        made: RouteData = {
+            "name": http.name,
+            "slot": self._slot(virtual_host, rule.owner, targets, weights, held),
+            "virtual_service": rule.owner.key.qualified_name,
+            "rule": rule.index,
+            "conditions": [],
+            "clusters": [
+                (target.cluster, weight) for target, weight in zip(targets, weights, strict=True)
+            ],
+            "cluster_names": [target.name for target in targets],
+            "timeout_ms": http.timeout or 0,
+            "hash_policies": [policy for target in targets for policy in target.hash_policies],
+        }
+        if len(headers) == 1:
+            _add_edits(made, edits.request_edits(http.headers, headers[0]), "request")
+            _add_edits(made, edits.response_edits(http.headers, headers[0]), "response")
+        else:
+            _add_edits(made, edits.request_edits(http.headers), "request")
+            _add_edits(made, edits.response_edits(http.headers), "response")
+            _add_arms(made, headers)
+        if http.redirect is not None or http.direct_response is not None:
+            made["timeout_ms"] = 0
+            return made
+        if http.fault is not None and (fault := action.fault_of(http.fault)) is not None:
+            made["fault"] = fault
+        if http.cors_policy is not None and (cors := action.cors_of(http.cors_policy)) is not None:
+            made["cors"] = cors
+        is_hashed = len(targets) == 1 and bool(targets[0].hash_policies)
+        retry = action.retry_of(http.retries, is_hashed)
+        if retry is not None:
+            made["retry"] = retry
+        mirrors = self._mirrors(rule, port, hosts)
+        if mirrors:
+            made["mirrors"] = mirrors
+        return made
 
     def _split(
-        self, rule: HttpRoute, owner: Resource, port: int
-    ) -> tuple[list[Target], list[int]]:
-        namespace = owner.key.namespace
-        entries = rule.route
-        if len(entries) == 1:
-            return [self._resolver.target(entries[0].destination, namespace, port)], [100]
-        entries = [entry for entry in entries if entry.weight]
+        self, rule: Rule, port: int
+    ) -> tuple[list[Target], list[int], list[Headers | None]]:
+        """Give targets, weights and header operations of the arms."""
+        namespace = rule.owner.key.namespace
+        entries = rule.http.route
+        if len(entries) > 1:
+            entries = [entry for entry in entries if entry.weight]
+            weights = [entry.weight or 0 for entry in entries]
+        else:
+            weights = [100] * len(entries)
         targets = [self._resolver.target(item.destination, namespace, port) for item in entries]
-        return targets, [entry.weight or 0 for entry in entries]
+        return targets, weights, [entry.headers for entry in entries]
+
+    def _mirrors(self, rule: Rule, port: int, hosts: set[str]) -> list[MirrorData]:
+        http = rule.http
+        wanted = [(item.destination, item.percentage) for item in http.mirrors]
+        shares = [share.ppm if share is not None else action.ALL_PPM for _, share in wanted]
+        destinations = [destination for destination, _ in wanted]
+        if http.mirror is not None:
+            destinations, shares = [http.mirror], [action.mirror_ppm(http)]
+        found: list[MirrorData] = []
+        for destination, ppm in zip(destinations, shares, strict=True):
+            if ppm <= 0:
+                continue
+            target = self._resolver.target(destination, rule.owner.key.namespace, port)
+            hosts.add(target.host)
+            found.append({"cluster": target.cluster, "name": target.name, "ppm": ppm})
+        return found
 
     def _slot(
         self,
@@ -139,29 +180,47 @@ class RouteCompiler:
             return SHARED_SLOT
 
 
-def _route(
-    owner: Resource,
-    index: int,
-    rule: HttpRoute,
-    match: HttpMatch | None,
-    slot: int,
-    targets: list[Target],
-    weights: list[int],
-) -> RouteData:
-    conditions: list[ConditionData] = conditions_of(match) if match is not None else []
-    name = f"{rule.name}.{match.name}" if match is not None and match.name else rule.name
-    clusters = [(target.cluster, weight) for target, weight in zip(targets, weights, strict=True)]
-    return {
-        "name": name,
-        "slot": slot,
-        "virtual_service": owner.key.qualified_name,
-        "rule": index,
-        "conditions": conditions,
-        "clusters": clusters or [(NO_CLUSTER, 100)],
-        "cluster_names": [target.name for target in targets] or [""],
-        "timeout_ms": rule.timeout or 0,
-        "hash_policies": [policy for target in targets for policy in target.hash_policies],
-    }
+def _add_edits(made: RouteData, found: HeaderEditsData | None, side: str) -> None:
+    if found is not None:
+        if side == "request":
+            made["request_edits"] = [found]
+        else:
+            made["response_edits"] = [found]
+
+
+def _add_arms(made: RouteData, headers: list[Headers | None]) -> None:
+    """With several destinations each arm's operations run first, then the route's."""
+    requests = [edits.request_edits(item) for item in headers]
+    responses = [edits.response_edits(item) for item in headers]
+    authorities = [edits.authority(item) for item in headers]
+    if any(requests):
+        made["arm_request_edits"] = requests
+    if any(responses):
+        made["arm_response_edits"] = responses
+    if any(authorities):
+        made["arm_authorities"] = authorities
+
+
+def _route(shared: RouteData, rule: Rule, match: HttpMatch | None, port: int) -> RouteData:
+    """Make the route of one match entry."""
+    http = rule.http
+    route: RouteData = {**shared}
+    if match is not None:
+        route["conditions"] = conditions_of(match)
+        if match.name:
+            route["name"] = f"{http.name}.{match.name}"
+    if http.redirect is not None:
+        route["redirect"] = action.redirect_of(http.redirect, match, port)
+    elif http.direct_response is not None:
+        route["direct_response"] = action.direct_response_of(http.direct_response)
+    else:
+        authority = edits.authority(http.headers)
+        if not authority and len(http.route) == 1:
+            authority = edits.authority(http.route[0].headers)
+        rewrite = action.rewrite_of(http, match, authority)
+        if rewrite is not None:
+            route["rewrite"] = rewrite
+    return route
 
 
 def _without_scope(match: HttpMatch) -> HttpMatch:

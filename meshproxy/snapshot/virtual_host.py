@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from meshproxy.config.service import Service
 from meshproxy.config.virtual_service import VirtualService
 
 from .domain import HTTP_PORT, address_names, domain, names_of
+from .mesh_service import MeshService
 from .model import DomainData, VirtualHostData
 from .protocol import port_protocol
 from .registry import Registry
@@ -38,20 +38,22 @@ class VirtualHostCompiler:
     def compile(self, host: str) -> HostUnit:
         """Compile one host; empty when nothing is served for it."""
         service = self._registry.services.get(host)
-        if service is not None and isinstance(service.model, Service):
-            return self._service(host, service.model)
+        if service is not None:
+            return self._service(service)
         return self._foreign(host)
 
-    def _service(self, host: str, service: Service) -> HostUnit:
+    def _service(self, service: MeshService) -> HostUnit:
         unit = HostUnit(is_service=True)
+        host = service.host
         ports: dict[int, int] = {}
-        for port in service.spec.ports:
+        meant = self._registry.meant(service)
+        for port in service.ports or (meant.ports if meant is not None else ()):
             if port_protocol(port) == "http" and port.port not in ports:
                 ports[port.port] = self._add(unit, host, port.port, True)
         if ports:
             scope = self._registry.scope
             names = [*names_of(host, scope.namespace, scope.cluster_domain)]
-            names.extend(address_names(service))
+            names.extend(address_names(service.addresses))
             unit.domains = [domain(name, ports) for name in dict.fromkeys(names)]
         return unit
 
@@ -68,11 +70,12 @@ class VirtualHostCompiler:
         name = f"{host}:{port}"
         identity = self.ids.take(name)
         index = self._registry.routes
-        owner = index.lookup(host) if is_service else index.owner(host)
+        owner = self._registry.route_owner(host) if is_service else index.owner(host)
         model = owner.model if owner is not None else None
         unit.targets.add(host)
         if owner is not None and isinstance(model, VirtualService) and model.spec.http:
-            routes, targets = self._routes.routes(name, port, owner, unit.slots)
+            rules = index.rules(owner)
+            routes, targets = self._routes.routes(name, port, rules, unit.slots)
             unit.targets |= targets
         elif is_service:
             routes = self._routes.default(name, host, port, unit.slots)

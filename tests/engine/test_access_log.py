@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import re
 from typing import Any
 
@@ -238,6 +241,30 @@ async def test_log_switched_on_and_off_under_load_logs_what_began_while_it_was_o
         for _ in range(5):
             await client.get()
         assert len(proxy.log_lines()) == wanted
+
+
+async def test_log_whose_reader_is_slow_loses_lines_and_never_half_a_line(rig: Rig) -> None:
+    proxy = rig.proxy(clusters=[cluster(0)])
+    reading, writing = os.pipe2(os.O_NONBLOCK)
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    proxy.engine.set_access_log(writing)
+    client = await rig.client(proxy.port)
+    text = b""
+    for _ in range(20):
+        await client.send(request() * 50)
+        for _ in range(50):
+            assert (await client.read_response()).status == 503
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(reading, 65536):
+                text += data
+    proxy.engine.set_access_log(-1)
+    os.close(writing)
+    text += os.read(reading, 65536)
+    os.close(reading)
+    lines = text.decode("ascii").splitlines()
+    assert 20 <= len(lines) < 1000
+    for line in lines[:-1]:
+        assert parse(line, "text")["flags"] == "UH"
 
 
 async def test_log_that_cannot_be_written_harms_no_request(rig: Rig) -> None:

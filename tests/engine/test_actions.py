@@ -150,7 +150,7 @@ async def test_response_headers_are_edited_also_on_local_replies(rig: Rig) -> No
     assert answered.header("x-up") == "was a"
     assert answered.header("x-req") == "7"
     refused = await client.get("/down", "X-Id: 8")
-    assert (refused.status, refused.header("x-up"), refused.header("x-req")) == (503, "was -", "8")
+    assert (refused.status, refused.header("x-up"), refused.header("x-req")) == (503, "was", "8")
 
 
 async def test_arm_edits_run_before_the_routes(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""Random clients, upstreams and snapshots at once: whole answers belong to their requests, nothing stays."""
+"""Random clients, upstreams and snapshots at once: answers belong to their requests."""
 
 from __future__ import annotations
 

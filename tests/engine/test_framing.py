@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from support.engine import (
     Peer,
@@ -203,6 +205,22 @@ async def test_early_final_response_is_delivered_and_the_connection_closed(rig: 
     await client.send(b"x" * 100_000)
     assert await client.is_closed()
     await until(lambda: up.ended == 1)
+
+
+async def test_early_response_survives_a_client_that_writes_everything_first(rig: Rig) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        await peer.recv_until(b"\r\n\r\n")
+        await peer.send(response(b"no", "403 Forbidden"))
+        await peer.recv_all()
+
+    up = rig.upstream(script)
+    proxy = rig.proxy(up.port)
+    client = await rig.client(proxy.port)
+    size = 32 << 20
+    await client.send(head("POST / HTTP/1.1", "Host: web", f"Content-Length: {size}"))
+    with contextlib.suppress(ConnectionError):
+        await client.send(bytes(size))
+    assert (await client.read_response()).status == 403
 
 
 async def test_response_that_outlives_an_early_start_keeps_its_bytes(rig: Rig) -> None:

@@ -9,7 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.engine import UNREACHABLE, Peer, Rig, Upstream, head, request, response, until
+from support.engine import (
+    UNREACHABLE,
+    Peer,
+    Rig,
+    Upstream,
+    head,
+    replies,
+    request,
+    response,
+    until,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,6 +49,57 @@ async def test_drain_closes_idle_connections_and_ends_the_rest_with_close(rig: R
     assert (answered.body, answered.header("connection")) == (b"ok", "close")
     assert await busy.is_closed()
     assert proxy.engine.active == 0
+
+
+async def test_drain_closes_a_connection_when_its_begun_response_ends(rig: Rig) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        while (message := await peer.read_request()) is not None:
+            up.requests.append(message)
+            await peer.send(head("HTTP/1.1 200 OK", "Content-Length: 6") + b"abc")
+            await until(lambda: up.name == "released")
+            await peer.send(b"def")
+
+    up = rig.upstream(script)
+    proxy = rig.proxy(up.port)
+    client = await rig.client(proxy.port)
+    await client.send(request())
+    started = await client.recv_until(b"abc")
+    assert b"connection:" not in started
+    proxy.engine.drain()
+    up.name = "released"
+    assert await client.recv_exactly(3) == b"def"
+    # Nothing said so, but an idle connection has no business in a proxy that leaves.
+    assert await client.is_closed()
+    await until(lambda: proxy.engine.active == 0)
+
+
+async def test_drain_closes_a_connection_when_its_last_bytes_have_left(rig: Rig) -> None:
+    size = 4 << 20
+    up = rig.upstream(replies(response(b"x" * size)))
+    proxy = rig.proxy(up.port)
+    client = await rig.client(proxy.port, rcvbuf=16_384)
+    await client.send(request())
+    await client.recv_until(b"\r\n\r\n")
+    for _ in range(2000):
+        await asyncio.sleep(0)
+    proxy.engine.drain()
+    assert await client.recv_exactly(size) == b"x" * size
+    assert await client.is_closed()
+    await until(lambda: proxy.engine.active == 0)
+
+
+async def test_drain_answers_pipelined_requests_until_one_says_close(rig: Rig) -> None:
+    up = rig.upstream(held)
+    proxy = rig.proxy(up.port)
+    client = await rig.client(proxy.port)
+    await client.send(request("GET", "/held") + request() * 3)
+    await until(lambda: up.requests)
+    proxy.engine.drain()
+    up.name = "released"
+    answered = await client.read_response()
+    assert (answered.status, answered.header("connection")) == (200, "close")
+    assert await client.is_closed()
+    assert len(up.requests) == 1
 
 
 async def test_drain_answers_a_request_whose_head_had_begun(rig: Rig) -> None:

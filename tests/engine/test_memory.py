@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -160,6 +162,31 @@ def test_allocated_blocks_do_not_grow_with_failed_connects() -> None:
     assert engine.end() == 0
     assert blocks < 50
     assert rss < 1024
+
+
+def test_idle_connections_cost_little() -> None:
+    """An idle connection owns its object and its table entries, no buffer."""
+    count = 4_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with fast_upstream() as port, contextlib.ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2 * count)), hard))
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        engine = EngineProcess(port=port, log="", timeout_ms=0, policy="ROUND_ROBIN")
+        # The first round, one connection after another, only warms up.
+        for keeps in (False, True):
+            blocks, rss, _ = engine.measure()
+            for _ in range(count):
+                client = RawClient(engine.port)
+                assert client.get("web").status == 200
+                if keeps:
+                    stack.callback(client.close)
+                else:
+                    client.close()
+        more_blocks, more_rss, _ = engine.measure()
+        stack.close()
+        assert engine.end() == 0
+    assert (more_blocks - blocks) / count < 3
+    assert (more_rss - rss) * 1024 / count < 512
 
 
 def test_allocated_blocks_do_not_grow_with_connections() -> None:

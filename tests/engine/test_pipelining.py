@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from pathlib import Path
 
 import pytest
 from support.engine import Peer, Rig, Upstream, chunked, request, response, route, until
+
+
+def rss_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 async def answer_with_path(peer: Peer, up: Upstream) -> None:
@@ -138,3 +144,25 @@ async def test_pipelined_mix_of_proxied_and_local_replies_stays_in_order(rig: Ri
             assert (answered.status, answered.body) == (200, path.encode())
         else:
             assert answered.status == 404
+
+
+async def test_pipelined_replies_larger_than_their_requests_wait_for_the_reader(rig: Rig) -> None:
+    """A client that asks ten thousand times for 100 kB and reads nothing costs one reply's memory."""
+    body = bytes(100_000)
+    direct = {**route(), "direct_response": {"status": 200, "body": body}}
+    direct |= {"clusters": [], "cluster_names": []}
+    proxy = rig.proxy(clusters=[], routes=[direct])  # type: ignore[list-item]
+    client = await rig.client(proxy.port, rcvbuf=4096)
+    before = rss_bytes()
+    sender = client.loop.create_task(client.send(request() * 10_000))
+    await client.recv_until(b"\r\n\r\n")
+    events = -1
+    while events != (events := proxy.count("events")):
+        for _ in range(300):
+            await asyncio.sleep(0)
+    assert rss_bytes() - before < 8 << 20
+    assert await client.recv_exactly(len(body)) == body
+    for _ in range(20):
+        assert (await client.read_response()).body == body
+    client.reset()
+    await asyncio.gather(sender, return_exceptions=True)

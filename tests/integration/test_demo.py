@@ -39,6 +39,9 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         for line in process.stdout:
             if line.startswith("(a)"):
                 break
+        else:
+            assert process.stderr is not None
+            pytest.fail(process.stderr.read())
         yield process
         process.kill()
 

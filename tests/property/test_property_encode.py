@@ -26,6 +26,7 @@ ADDED = {
     b"date",
     b"connection",
 }
+MANY = 90  # with more, what the proxy adds goes beyond what it would take itself
 CORPUS = [case.data for case in load() if case.kind == "request" and len(case.data) < 2000]
 ANSWERS = [case.data for case in load() if case.kind == "response" and len(case.data) < 2000]
 
@@ -51,7 +52,7 @@ def sent(source: bytes, **options: Any) -> tuple[dict[str, Any], dict[str, Any],
         before = inspect.parse_request(source)
     except inspect.ProtocolError:
         return None
-    if before is None:
+    if before is None or len(before["headers"]) > MANY:
         return None
     data = inspect.encode_request(source, **options)
     assert data is not None
@@ -110,7 +111,7 @@ def test_response_means_the_same_to_the_client(
         before = inspect.parse_response(message, method)
     except inspect.ProtocolError:
         return
-    if before is None:
+    if before is None or len(before["headers"]) > MANY:
         return
     data = inspect.encode_response(message, method, http10)
     assert data is not None

@@ -29,7 +29,7 @@ from meshproxy.snapshot.model import (
     SnapshotData,
 )
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 20.0
 LOCALHOST = "127.0.0.1"
 UNREACHABLE = "255.255.255.255"  # connect() fails at once: ENETUNREACH
 HTTP_LISTENER = 0
@@ -243,14 +243,16 @@ class Peer:
         return b"" if is_request else await self.recv_all()
 
 
-async def connect(port: int, *, rcvbuf: int = 0, sndbuf: int = 0) -> Peer:
-    sock = socket.socket()
+def family_of(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+async def connect(port: int, address: str = LOCALHOST, *, rcvbuf: int = 0) -> Peer:
+    sock = socket.socket(family_of(address))
     if rcvbuf:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-    if sndbuf:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
     sock.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(sock, (LOCALHOST, port))
+    await asyncio.get_running_loop().sock_connect(sock, (address, port))
     return Peer(sock)
 
 
@@ -285,6 +287,7 @@ class Upstream:
     script: Script = answer
     name: str = "upstream"
     rcvbuf: int = 0
+    address: str = LOCALHOST
     port: int = 0
     requests: list[Message] = field(default_factory=list)
     peers: list[Peer] = field(default_factory=list)
@@ -293,10 +296,10 @@ class Upstream:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def open(self) -> None:
-        self.sock = socket.socket()
+        self.sock = socket.socket(family_of(self.address))
         if self.rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.rcvbuf)
-        self.sock.bind((LOCALHOST, self.port))
+        self.sock.bind((self.address, self.port))
         self.sock.listen(1024)
         self.sock.setblocking(False)
         self.port = self.sock.getsockname()[1]
@@ -406,7 +409,12 @@ def route(
 class Proxy:
     """One Engine with an HTTP listener (by Host, any host) and a TCP listener to `tcp_cluster`."""
 
-    def __init__(self, access_log: str = "", options: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        access_log: str = "",
+        options: dict[str, Any] | None = None,
+        address: str = LOCALHOST,
+    ) -> None:
         self.board = Scoreboard(1)
         self.slots: dict[tuple[int, int], int] = {}
         self.generation = 0
@@ -423,8 +431,8 @@ class Proxy:
         )
         self.listeners: list[socket.socket] = []
         for listener_id in (HTTP_LISTENER, TCP_LISTENER):
-            sock = socket.socket()
-            sock.bind((LOCALHOST, 0))
+            sock = socket.socket(family_of(address))
+            sock.bind((address, 0))
             sock.listen(1024)
             sock.setblocking(False)
             self.listeners.append(sock)
@@ -556,10 +564,11 @@ class Rig:
         access_log: str = "",
         domain: str = "*",
         options: dict[str, Any] | None = None,
+        listen: str = LOCALHOST,
         **settings: Any,
     ) -> Proxy:
         """A proxy of one cluster on the ports, or of the clusters and routes given."""
-        made = Proxy(access_log, options)
+        made = Proxy(access_log, options, listen)
         self.proxies.append(made)
         wanted = [cluster(0, *ports, **settings)] if clusters is None else list(clusters)
         made.apply(
@@ -580,8 +589,8 @@ class Rig:
         self.upstreams.append(made)
         return made
 
-    async def client(self, port: int, **settings: int) -> Peer:
-        peer = await connect(port, **settings)
+    async def client(self, port: int, address: str = LOCALHOST, **settings: int) -> Peer:
+        peer = await connect(port, address, **settings)
         self.clients.append(peer)
         return peer
 

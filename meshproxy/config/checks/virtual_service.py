@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Iterator
 
-from ..host import invalid_reason, split_port
+from ..host import covers, invalid_reason, split_port
+from ..l4_route import L4Match, TcpRoute, TlsRoute
 from ..places import Path
 from ..problem import Finding, quote
-from ..virtual_service import (
-    HttpMatch,
-    HttpRoute,
-    StringMatch,
-    VirtualService,
-    VirtualServiceSpec,
-)
+from ..virtual_service import VirtualService, VirtualServiceSpec
+from . import http_rule, reach
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def check(resource: VirtualService) -> Iterator[Finding]:
     """Give what is wrong or doubtful, in the order of the fields."""
     spec = resource.spec
-    yield from _check_hosts(spec)
+    yield from _hosts(spec)
     for index, gateway in enumerate(spec.gateways):
         if gateway != "mesh":
             yield Finding(
@@ -27,37 +27,27 @@ def check(resource: VirtualService) -> Iterator[Finding]:
                 ("spec", "gateways", index),
                 f'expected "mesh", found {quote(gateway)}: the rules are not served for it',
             )
-    if not spec.http and spec.tcp is None and spec.tls is None:
+    yield from _export_to(spec.export_to, resource.metadata.namespace)
+    if not spec.http and not spec.tcp and not spec.tls:
         yield Finding("MP103", ("spec", "http"), "expected at least one http rule, found none")
     for index, rule in enumerate(spec.http):
-        yield from _check_rule(rule, ("spec", "http", index))
-    yield from _check_reach(spec)
+        path: Path = ("spec", "http", index)
+        yield from http_rule.check(rule, path)
+        if spec.is_delegate and rule.delegate is not None:
+            message = "expected no delegate in a VirtualService without hosts: one level only"
+            yield Finding("MP104", (*path, "delegate"), message)
+    yield from reach.check(spec.http)
+    yield from _tcp(spec.tcp)
+    yield from _tls(spec.tls, spec)
 
 
-def is_catch_all(match: HttpMatch) -> bool:
-    """Tell whether a match entry accepts every request of every caller and port."""
-    uri = match.uri
-    any_uri = uri is None or uri.prefix in ("", "/") or uri.regex in (".*", "/.*")
-    others = (match.scheme, match.method, match.authority, match.port)
-    maps = (match.headers, match.without_headers, match.query_params, match.source_labels)
-    return (
-        any_uri
-        and all(other is None for other in others)
-        and not any(maps)
-        and not match.source_namespace
-        and not match.gateways
-    )
-
-
-def _check_hosts(spec: VirtualServiceSpec) -> Iterator[Finding]:
-    if not spec.hosts:
-        yield Finding(
-            "MP103" if spec.gateways else "MP105",
-            ("spec", "hosts"),
-            "expected at least one host, found none"
-            + ("" if spec.gateways else ": delegates are not honoured yet"),
-        )
-    seen: set[str] = set()
+def _hosts(spec: VirtualServiceSpec) -> Iterator[Finding]:
+    if spec.is_delegate:
+        for name in ("gateways", "tcp", "tls"):
+            if getattr(spec, name):
+                message = f"expected at least one host, found none (and {name})"
+                yield Finding("MP103", ("spec", "hosts"), message)
+                return
     for index, host in enumerate(spec.hosts):
         path: Path = ("spec", "hosts", index)
         with_port = split_port(host)
@@ -72,92 +62,88 @@ def _check_hosts(spec: VirtualServiceSpec) -> Iterator[Finding]:
         reason = invalid_reason(host)
         if reason:
             yield Finding("MP115", path, reason)
-        if host.lower() in seen:
-            yield Finding("MP311", path, f"expected each host once, found {quote(host)} again")
-        seen.add(host.lower())
+        for other in spec.hosts[:index]:
+            if host.lower() == other.lower():
+                yield Finding("MP311", path, f"expected each host once, found {quote(host)} again")
+                break
+            if _overlap(host.lower(), other.lower()):
+                message = f"expected hosts that do not overlap, found {quote(host)}"
+                yield Finding("MP311", path, f"{message} and {quote(other)}")
+                break
         if host == "*" and (not spec.gateways or "mesh" in spec.gateways):
             yield Finding(
                 "MP307", path, 'Istio refuses the host "*" for sidecars; here it means every host'
             )
 
 
-def _check_rule(rule: HttpRoute, path: Path) -> Iterator[Finding]:
-    for index, match in enumerate(rule.match):
-        yield from _check_match(match, (*path, "match", index))
-    if rule.route:
-        yield from _check_weights(rule, (*path, "route"))
-    elif rule.redirect is None and rule.direct_response is None and rule.delegate is None:
-        yield Finding("MP103", (*path, "route"), "expected at least one destination, found none")
-    else:
-        yield Finding(
-            "MP312", path, "the rule has no route that is honoured yet: requests get 503 NC"
-        )
+def _overlap(one: str, two: str) -> bool:
+    """The host `*` has a verdict of its own."""
+    return "*" not in (one, two) and (covers(one, two) or covers(two, one))
 
 
-def _check_weights(rule: HttpRoute, path: Path) -> Iterator[Finding]:
-    total = 0
-    for index, entry in enumerate(rule.route):
-        weight = entry.weight or 0
-        if weight < 0:
+def _export_to(names: list[str], own: str | None) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        path: Path = ("spec", "exportTo", index)
+        meant = own if name == "." and own else name
+        if name == "~" or (name not in ("*", ".") and not _NAMESPACE.fullmatch(name)):
+            yield Finding("MP104", path, f'expected ".", "*" or a namespace, found {quote(name)}')
+        elif meant in seen:
             yield Finding(
-                "MP302", (*path, index, "weight"), f"expected 0 or more, found {str(weight)[:40]}"
+                "MP311", path, f"expected each namespace once, found {quote(name)} again"
             )
-        elif weight > 2**31 - 1:
-            yield Finding(
-                "MP104",
-                (*path, index, "weight"),
-                f"expected at most {2**31 - 1}, found {str(weight)[:40]}",
-            )
-        total += weight
-        where = (*path, index, "destination", "host")
-        host = entry.destination.host
-        reason = invalid_reason(host)
-        if host.startswith("*"):
-            reason = f"expected the host of one service, found {quote(host)}"
-        if split_port(host):
-            reason = f"expected a host without a port, found {quote(host)}: use port.number"
-        if reason:
-            yield Finding("MP115", where, reason)
-    if len(rule.route) > 1 and total == 0:
-        yield Finding("MP301", path, "expected at least one weight above 0, found none")
+        elif name == "*" and len(names) > 1:
+            yield Finding("MP111", path, 'expected "*" alone, found other namespaces beside it')
+        seen.add(meant)
 
 
-def _check_match(match: HttpMatch, path: Path) -> Iterator[Finding]:
-    for name, condition in (
-        ("scheme", match.scheme),
-        ("method", match.method),
-        ("authority", match.authority),
-    ):
-        if condition is not None:
-            yield from _check_prefix(condition, (*path, name))
-    for name, conditions in (
-        ("headers", match.headers),
-        ("withoutHeaders", match.without_headers),
-        ("queryParams", match.query_params),
-    ):
-        for key, condition in conditions.items():
-            yield from _check_prefix(condition, (*path, name, key))
-            if not key:
-                yield Finding("MP104", (*path, name), "expected a name, found an empty key")
-
-
-def _check_prefix(condition: StringMatch, path: Path) -> Iterator[Finding]:
-    if condition.prefix == "":
-        yield Finding("MP104", (*path, "prefix"), "expected a prefix, found an empty string")
-
-
-def _check_reach(spec: VirtualServiceSpec) -> Iterator[Finding]:
-    """Nothing after the first catch-all can match."""
-    closed: str | None = None
-    for index, rule in enumerate(spec.http):
-        path: Path = ("spec", "http", index)
+def _tcp(rules: list[TcpRoute]) -> Iterator[Finding]:
+    closed: int | None = None
+    for index, rule in enumerate(rules):
+        path: Path = ("spec", "tcp", index)
+        if not rule.route:
+            message = "expected at least one destination, found none"
+            yield Finding("MP103", (*path, "route"), message)
+        yield from http_rule.weights(rule.route, (*path, "route"))
+        for place, destination in rule.destinations():
+            yield from http_rule.check_destination(destination, (*path, *place))
         if closed is not None:
-            yield Finding("MP303", path, f"{closed} matches every request before this rule")
-            continue
-        if not rule.match:
-            closed = f"http[{index}]"
+            yield Finding("MP303", path, f"tcp[{closed}] takes every connection before this rule")
+        elif not rule.match or any(match == L4Match() for match in rule.match):
+            closed = index
         for at, match in enumerate(rule.match):
-            if closed is not None:
-                yield Finding("MP303", (*path, "match", at), f"{closed} matches every request")
-            elif is_catch_all(match):
-                closed = f"http[{index}].match[{at}]"
+            yield from _l4_match(match, (*path, "match", at))
+
+
+def _tls(rules: list[TlsRoute], spec: VirtualServiceSpec) -> Iterator[Finding]:
+    if rules:
+        yield Finding("MP105", ("spec", "tls"), "tls is not honoured yet: TLS is not served")
+    for index, rule in enumerate(rules):
+        path: Path = ("spec", "tls", index)
+        if not rule.match:
+            yield Finding("MP103", (*path, "match"), "expected at least one match, found none")
+        yield from http_rule.weights(rule.route, (*path, "route"))
+        for place, destination in rule.destinations():
+            yield from http_rule.check_destination(destination, (*path, *place))
+        for at, match in enumerate(rule.match):
+            where = (*path, "match", at)
+            if not match.sni_hosts:
+                yield Finding("MP103", (*where, "sniHosts"), "expected at least one, found none")
+            for position, name in enumerate(match.sni_hosts):
+                known = any(covers(host.lower(), name.lower()) for host in spec.hosts)
+                if not known and all("." in host or host == "*" for host in spec.hosts):
+                    message = f"expected a name that spec.hosts covers, found {quote(name)}"
+                    yield Finding("MP104", (*where, "sniHosts", position), message)
+            yield from _l4_match(match, where)
+
+
+def _l4_match(match: L4Match, path: Path) -> Iterator[Finding]:
+    for index, subnet in enumerate(match.destination_subnets):
+        where = (*path, "destinationSubnets", index)
+        try:
+            ipaddress.ip_network(subnet, strict=False)
+        except ValueError:
+            yield Finding("MP104", where, f"expected an address or CIDR, found {quote(subnet)}")
+    if match.source_subnet:
+        where = (*path, "sourceSubnet")
+        yield Finding("MP315", where, "has no effect: Istio ignores it as well")

@@ -23,12 +23,11 @@ def test_example_passes_strict_check(name):
 
 @pytest.mark.parametrize(
     ("spec", "plain", "strict"),
-    [(to("web"), 0, 0), (to("web", "", 1) + ", retries: {}", 0, 4), (to("nobody"), 3, 3)],
+    [(to("web"), 0, 0), (to("web", "", 1) + ", mirrorPercent: 1", 0, 4), (to("nobody"), 3, 3)],
 )
 def test_exit_code_tells_errors_from_warnings(tmp_path, spec, plain, strict):
-    http = (
-        f"{{route: [{spec.split(', retries')[0]}]{', retries: {}' if 'retries' in spec else ''}}}"
-    )
+    entry, mirror = spec.split(", mirror")[0], ", mirrorPercent: 1" * ("mirror" in spec)
+    http = f"{{route: [{entry}]{mirror}}}"
     mesh = Mesh(
         tmp_path, service("web"), pod("p", "web", "10.0.0.1"), virtual_service("v", "web", http)
     )

@@ -192,15 +192,6 @@ def test_match_on_caller_and_port_is_decided_when_compiling(tmp_path, match, app
     assert names(mesh) == (["a"] if applies else ["b"])
 
 
-def test_rule_that_is_only_redirect_answers_no_cluster_and_does_not_vanish(tmp_path):
-    http = (
-        f"{{match: [{{uri: {{exact: /old}}}}], redirect: {{uri: /new}}}}, {{route: [{to('web')}]}}"
-    )
-    mesh = mesh_of(tmp_path, http)
-    assert mesh.routes()[0]["clusters"] == [(-1, 100)]
-    assert sorted(mesh.codes) == ["MP105", "MP312"]
-
-
 def test_route_slot_follows_the_rule_when_rules_move(tmp_path):
     a = f"{{name: a, match: [{{uri: {{exact: /a}}}}], route: [{to('web', 'v1')}]}}"
     b = f"{{name: b, match: [{{uri: {{exact: /b}}}}], route: [{to('web', 'v2')}]}}"

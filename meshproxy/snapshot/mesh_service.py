@@ -1,0 +1,80 @@
+"""A host with ports, whatever kind of object defines it.
+
+A Service is one, a ServiceEntry one for each of its hosts, and each named pod of a headless
+Service one more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from meshproxy.config.resource import Key, Resource
+from meshproxy.config.service import Service, ServicePort
+from meshproxy.config.service_entry import ServiceEntry
+
+EXPORT_ANNOTATION = "networking.istio.io/exportTo"
+
+
+@dataclass(frozen=True, slots=True)
+class MeshService:
+    """What routes and clusters need to know of a host."""
+
+    host: str  # full name, lower case; `*.suffix` for some ServiceEntries
+    resource: Resource  # where it is written
+    ports: tuple[ServicePort, ...]
+    addresses: tuple[str, ...] = ()  # virtual IPs
+    alias: str = ""  # ExternalName: the name that is meant
+    pod: str = ""  # host name of the only pod that serves it
+    policy_host: str = ""  # whose DestinationRules count, when not those of `host`
+
+    @property
+    def key(self) -> Key:
+        return self.resource.key
+
+    @property
+    def namespace(self) -> str:
+        return self.resource.key.namespace
+
+    @property
+    def order(self) -> tuple[bool, str, str, str]:
+        """Sort key among objects that claim one host: Services, then the oldest."""
+        created = self.resource.model.metadata.creation_timestamp or ""
+        return self.key.kind != "Service", created, self.key.name, self.key.namespace
+
+
+def export_to(resource: Resource) -> list[str]:
+    """Give the namespaces that a Service or ServiceEntry is for; none = all."""
+    if isinstance(resource.model, ServiceEntry):
+        return resource.model.spec.export_to
+    written = resource.model.metadata.annotations.get(EXPORT_ANNOTATION, "")
+    return [name.strip() for name in written.split(",") if name.strip()]
+
+
+def services_of(resource: Resource, cluster_domain: str) -> Iterator[MeshService]:
+    """Give the hosts that an object defines by itself, without pods."""
+    model = resource.model
+    if isinstance(model, Service):
+        yield MeshService(
+            service_host(resource.key, cluster_domain),
+            resource,
+            tuple(model.spec.ports),
+            tuple(model.spec.addresses),
+            model.spec.external_name.lower().removesuffix("."),
+        )
+    elif isinstance(model, ServiceEntry):
+        ports = tuple(port.as_service_port() for port in model.spec.ports)
+        addresses = tuple(item for item in model.spec.addresses if "/" not in item)
+        for host in dict.fromkeys(model.spec.hosts):
+            yield MeshService(host.lower(), resource, ports, addresses)
+
+
+def pod_service(service: MeshService, pod: str) -> MeshService:
+    """Give the host of one pod of a headless service."""
+    host = f"{pod}.{service.host}"
+    return MeshService(host, service.resource, service.ports, (), "", pod, service.host)
+
+
+def service_host(key: Key, cluster_domain: str) -> str:
+    """Give the full name of a Service."""
+    return f"{key.name}.{key.namespace}.svc.{cluster_domain}"

@@ -1,0 +1,31 @@
+"""The fuzzers run, find nothing in five seconds, and do find what is there."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+from fuzz.mutator import Mutator
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_fuzz_finds_nothing_in_five_seconds() -> None:
+    command = [sys.executable, "-m", "tests.fuzz", "--seconds", "5", "--seed", "1"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+    counts = [int(line.split()[1]) for line in result.stdout.splitlines()]
+    assert len(counts) == 5 and min(counts) > 100
+
+
+def test_mutator_reaches_a_state_three_steps_away() -> None:
+    mutator = Mutator([b"GET / HTTP/1.1\r\n\r\n"], random.Random(1))
+    for _ in range(20_000):
+        data = mutator.next()
+        steps = [b"Host: b" in data, b"chunked" in data, data.count(b"\r\n") > 4, b"\x00" in data]
+        if all(steps):
+            return
+        mutator.learn(data, tuple(steps))
+    raise AssertionError("the mutator does not build on what it learnt")
