@@ -124,6 +124,11 @@ cdef class Engine:
         self.log_format = format
         self.rt.log = AccessLog(fd, format) if fd >= 0 else None
 
+    def on_health_event(self, callback):
+        """Call `callback` with a dict when an endpoint is ejected, or would be but for
+        maxEjectionPercent: event, cluster, endpoint, counter, value, for_ms, times."""
+        self.rt.on_health_event = callback
+
     def flush_log(self):
         """Write the lines of this batch."""
         if self.rt.log is not None:

@@ -70,6 +70,9 @@ fill(DETAIL_INTERNAL_ERROR, "internal_error", "Internal Server Error")
 fill(DETAIL_DIRECT_RESPONSE, "direct_response", "")
 fill(DETAIL_CORS_RESPONSE, "cors_response", "")
 fill(DETAIL_FAULT_ABORT, "fault_filter_abort", "fault filter abort")
+fill(DETAIL_OVERFLOW, "upstream_reset_before_response_started{overflow}",
+     "upstream connect error or disconnect/reset before headers. reset reason: overflow")
+fill(DETAIL_PER_TRY_TIMEOUT, "upstream_per_try_timeout", "upstream request timeout")
 if filled != DETAIL_COUNT:
     raise ImportError("reply: a detail has no text")
 

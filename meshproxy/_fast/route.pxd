@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from .cors cimport Cors
 from .fault cimport Fault
 from .headers cimport RequestView
+from .retry cimport RetryPolicy
 from .rewrite cimport Redirect, Rewrite
 from .schedule cimport Schedule
 from .scoreboard cimport Cursor
@@ -47,6 +48,7 @@ cdef class Route:
     cdef bint edits_response
     cdef readonly Fault fault
     cdef readonly Cors cors
+    cdef readonly RetryPolicy retry        # None = no retries
     cdef list mirrors              # (cluster id, parts per million)
     cdef bint is_plain             # none of the above: the stream asks once
     cdef HashPolicy hash_policies[MAX_HASH_POLICIES]

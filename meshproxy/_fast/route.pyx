@@ -56,6 +56,10 @@ cdef class Route:
         self.rewrite = Rewrite(rewrite) if rewrite is not None else None
         self.fault = Fault(fault) if fault is not None else None
         self.cors = Cors(cors) if cors is not None else None
+        retry = data.get("retry")
+        self.retry = None
+        if retry is not None and retry["attempts"] > 0:
+            self.retry = RetryPolicy(retry)
         self.mirrors = [(m["cluster"], m["ppm"]) for m in data.get("mirrors", ())
                         if m["cluster"] >= 0 and m["ppm"] > 0]
         self.request_edits = [HeaderEdits(e) for e in data.get("request_edits", ())]

@@ -41,6 +41,7 @@ cdef class Runtime:
     cdef readonly int upstream_count
     cdef readonly int stream_count
     cdef readonly int mirror_count
+    cdef object on_health_event    # callable taking a dict, or None
     cdef set mirrors               # owns the Mirrors in flight
 
     cdef char* scratch             # owned

@@ -28,6 +28,7 @@ cdef class Runtime:
         self.idle_timeout_us = 3600000000    # Envoy's default for downstream connections, 1 h
         self.downstream_count = self.upstream_count = self.stream_count = 0
         self.mirror_count = 0
+        self.on_health_event = None
         self.mirrors = set()
         self.part_count = self.block_count = 0
         self.side_used = self.gathered = 0

@@ -69,6 +69,7 @@ cdef struct ClusterColumn:
     uint64_t ejections
     uint64_t ejections_overflow
     uint64_t cx_overflow
+    uint64_t cx_aged               # idle ones closed just before the endpoint would have
     uint64_t request_bytes     # body bytes
     uint64_t response_bytes
     uint64_t duration_sum_us

@@ -227,7 +227,7 @@ cdef class Scoreboard:
                 "rq_retrying": s.rq_retrying, "rq_overflow": s.rq_overflow,
                 "rq_retry_overflow": s.rq_retry_overflow, "rq_retry_success": s.rq_retry_success,
                 "ejections": s.ejections, "ejections_overflow": s.ejections_overflow,
-                "cx_overflow": s.cx_overflow}
+                "cx_overflow": s.cx_overflow, "cx_aged": s.cx_aged}
 
     def cluster_codes(self, uint32_t slot):
         """(HTTP status, response flags text such as "UF" or "-", count) for each pair seen.

@@ -236,8 +236,8 @@ cdef class Snapshot:
         if endpoint is None:
             answer.update(outcome="no_healthy_upstream", status=503, detail=NO_HEALTHY_UPSTREAM)
             return 0
-        if request.has_hash and isinstance(cluster.balancer, RingHash):
-            answer["ring_point"] = (<RingHash>cluster.balancer).lookup(request.hash)
+        if request.has_hash and cluster.tier is not None and isinstance(cluster.tier.balancer, RingHash):
+            answer["ring_point"] = (<RingHash>cluster.tier.balancer).lookup(request.hash)
         answer["outcome"] = "routed"
         answer["status"] = 0
         answer["detail"] = ""

@@ -18,6 +18,7 @@ from .forward cimport Origin
 from .headers cimport RequestView
 from .http1 cimport RequestHead, ResponseHead
 from .logged cimport LoggedRequest
+from .retry cimport AttemptEnd
 from .route cimport Route
 from .runtime cimport Runtime
 from .snapshot cimport Binding, Snapshot
@@ -58,6 +59,7 @@ cdef class Stream(UpstreamSink):
     cdef char* block               # serialised request head; from rt.take_block
     cdef size_t block_len
     cdef size_t block_size
+    cdef Buffer replay             # the body so far, for another attempt, or None
     cdef Buffer body               # request body bytes that wait for an upstream, or None
     cdef Method method
     cdef int minor
@@ -70,6 +72,14 @@ cdef class Stream(UpstreamSink):
     cdef bint is_replayed
     cdef bint is_counted           # in the cluster's and endpoint's in-flight counts
     cdef bint is_finished
+    cdef bint is_on_endpoint       # counted in flight on the endpoint
+    cdef bint keeps_body           # into replay
+    cdef bint is_body_lost         # it outgrew replay: no attempt after bytes were sent
+    cdef bint is_discarding        # this response is dropped, and retried
+    cdef bint is_backing_off
+    cdef uint32_t retry_count
+    cdef list tried                # Endpoints of earlier attempts, or None
+    cdef Timer try_timer           # per-try timeout, or backoff
     cdef uint32_t status
     cdef uint32_t flags
     cdef Detail detail
@@ -105,7 +115,24 @@ cdef class Stream(UpstreamSink):
     cdef int hold_or_fail(self) except -1
     cdef int abort_by_fault(self) except -1
     cdef int dispatch(self) except -1
+    cdef Endpoint choose_endpoint(self)
+    cdef int overflow(self) except -1
+    cdef void set_waiting(self, bint waits) noexcept
     cdef int end_delay(self) except -1
+    cdef int redispatch(self) except -1
+    cdef int send_kept(self) except -1
+    cdef int keep_body(self, const char* p, size_t n) except -1
+    cdef int let_go(self, bint reusable) except -1
+    cdef int report(self, uint32_t status, bint is_local) except -1
+    cdef bint retries_end(self, AttemptEnd end) except -1
+    cdef bint retries_response(self, ResponseHead* h) except -1
+    cdef bint may_retry(self, bint was_sent) except -1
+    cdef bint is_idempotent(self) noexcept
+    cdef int schedule_retry(self) except -1
+    cdef void leave_endpoint(self, bint is_success) noexcept
+    cdef int end_backoff(self) except -1
+    cdef int arm_try_timer(self) except -1
+    cdef int end_try(self) except -1
     cdef int after_request(self) except -1
     cdef int pass_on(self, const char* p, size_t n) except -1
     cdef bytes response_lines_for(self, ResponseHead* h)

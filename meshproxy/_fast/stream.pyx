@@ -1,27 +1,34 @@
 from libc.stdint cimport int64_t
 # Over 400 lines: one state machine whose steps read straight down; its actions live in route, forward, mirror, cors.
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 cimport cython
 
 from .access_log cimport LogEntry
 from .balancer cimport PickRequest
+from .clib.system cimport memchr, memmem
 from .edits cimport drop_header, lines_bytes
 from .encode cimport chunk_head, encode_bound, request_encode
 from .fault cimport Fault
 from .forward cimport Origin, edited_request, response_lines
 from .headers cimport *
+from .limits cimport Limits
+from .retry cimport *
 from .http1 cimport request_parse
 from .mirror cimport Mirror
 from .random cimport random_next
 from .reply cimport detail_body, detail_text
 from .router cimport VirtualHost, request_hash
+from .scan cimport scan_put_decimal
 from .scoreboard cimport count_code, count_duration
 from .transport cimport SEND_DONE, SEND_FAILED, SEND_PENDING
 from .types cimport *
 from .upstream cimport pool_of
 
 cdef enum:
+    HOST_ATTEMPTS = 5
+    REPLAY_BYTES = 65536           # most body bytes kept for another attempt
+    ATTEMPT_ROOM = 8               # x-envoy-attempt-count may grow by a few digits
     BODY_HIGH_WATERMARK = 65536    # request bytes held for an upstream that is not ready yet
 
 
@@ -70,6 +77,11 @@ cdef class Stream(UpstreamSink):
         self.is_sent = self.request_done = self.response_started = False
         self.is_waiting = self.was_stale = self.is_replayed = self.is_counted = self.is_finished = False
         self.is_delayed = self.has_hash = self.explains = False
+        self.is_on_endpoint = self.is_discarding = self.is_backing_off = False
+        self.keeps_body = self.is_body_lost = False
+        self.retry_count = 0
+        memset(&self.try_timer, 0, sizeof(Timer))
+        self.try_timer.owner = <void*>self
         self.arm = -1
         self.hash = 0
         self.status = self.flags = 0
@@ -104,6 +116,8 @@ cdef class Stream(UpstreamSink):
         if self.route.hash_count:
             self.has_hash = request_hash(self.route, &h.view, self.downstream.source_ip(), &self.hash)
         self.encode_head(h)
+        if self.framing != BODY_NONE and self.route.retry is not None:
+            self.keeps_body = self.route.retry.is_users or self.is_idempotent()
         if not self.route.is_plain and self.hold_or_fail():
             return 0
         return self.dispatch()
@@ -166,7 +180,8 @@ cdef class Stream(UpstreamSink):
                                             &self.rt.random, &request_id)
         else:
             edited = edited_request(self.route, self.arm, h, self.origin(), &self.rt.random, &request_id)
-            self.block_size = self.block_len = len(edited)
+            self.block_len = len(edited)
+            self.block_size = self.block_len + ATTEMPT_ROOM
             self.block = self.rt.take_block(self.block_size)
             memcpy(self.block, <const char*>edited, self.block_len)
         if self.logged is not None and request_id.off:
@@ -202,45 +217,92 @@ cdef class Stream(UpstreamSink):
 
     # Picks the endpoint and gathers the head for it; request_flush sends.
     cdef int dispatch(self) except -1:
-        cdef PickRequest request
-        request.random = &self.rt.random
-        request.attempt = 0
-        request.now_us = self.rt.reactor.now_us
-        request.hash = self.hash
-        request.has_hash = self.has_hash
-        self.endpoint = self.cluster.pick(&request)
+        cdef Limits limits = self.cluster.limits
+        if limits.max_requests and not limits.may_request():
+            return self.overflow()
+        self.endpoint = self.choose_endpoint()
         if self.endpoint is None:
             self.cluster.column.cx_none_healthy += 1
             return self.local_reply(503, FLAG_UH, DETAIL_NO_HEALTHY_UPSTREAM)
+        self.pool = pool_of(self.rt, self.endpoint, self.cluster)
+        if limits.max_pending and self.pool.idle_first == NULL and not limits.may_wait():
+            return self.overflow()
         self.endpoint.column.rq_total += 1
         self.endpoint.column.rq_active += 1
-        self.pool = pool_of(self.rt, self.endpoint, self.cluster)
+        self.is_on_endpoint = True
         self.rt.begin_send()
         self.upstream = self.pool.acquire(self, self.cluster, False)
         if self.upstream is None:
-            self.is_waiting = True
+            self.set_waiting(True)
         else:
             self.upstream.start_request(self.method)
             self.rt.gather_add(self.block, self.block_len)
         return 0
+
+    # A retry looks elsewhere first: up to HOST_ATTEMPTS draws past endpoints tried before (ISTIO 3.11).
+    cdef Endpoint choose_endpoint(self):
+        cdef PickRequest request
+        cdef Endpoint chosen
+        cdef int draw
+        request.random = &self.rt.random
+        request.attempt = self.retry_count
+        request.now_us = self.rt.reactor.now_us
+        request.hash = self.hash
+        request.has_hash = self.has_hash
+        chosen = self.cluster.pick(&request)
+        if self.tried is not None and self.route.retry.avoids_previous:
+            for draw in range(HOST_ATTEMPTS):
+                if chosen not in self.tried:
+                    break
+                request.attempt += 1
+                chosen = self.cluster.pick(&request)
+        return chosen
+
+    cdef int overflow(self) except -1:
+        self.cluster.column.rq_overflow += 1
+        self.flags |= FLAG_UO
+        return self.answer_with(503, DETAIL_OVERFLOW, <bytes>detail_body(DETAIL_OVERFLOW),
+                                b"x-envoy-overloaded: true\r\n")
+
+    cdef void set_waiting(self, bint waits) noexcept:
+        if waits != self.is_waiting:
+            self.is_waiting = waits
+            if waits:
+                self.cluster.column.rq_pending += 1
+            else:
+                self.cluster.column.rq_pending -= 1
 
     # The injected delay is over.
     cdef int end_delay(self) except -1:
         self.is_delayed = False
         if self.abort_by_fault():
             return 0
+        if self.request_done:
+            self.redispatch()
+            return self.after_request() if not self.is_finished else 0
+        return self.redispatch()
+
+    # Dispatches outside of the call that received the request: sends what was kept of it.
+    cdef int redispatch(self) except -1:
         self.dispatch()
         if self.is_finished:
             return 0
         if self.upstream is not None:
-            if self.body is not None:
-                self.gather_request(self.body.bytes_at(), self.body.held())
-            self.send_to_upstream()
-            self.body = None
-        if self.request_done:
-            return self.after_request()
-        if not self.is_request_paused():
+            self.send_kept()
+        if not self.request_done and not self.is_request_paused():
             return self.downstream.resume_request()
+        return 0
+
+    # Head and what there is of the body, in one send; the head is gathered already.
+    cdef int send_kept(self) except -1:
+        cdef Buffer kept = self.replay if self.replay is not None else self.body
+        self.body = None
+        if kept is not None and not self.rt.gather_add(kept.bytes_at(), kept.held()):
+            self.send_to_upstream()
+            self.rt.gather_add(kept.bytes_at(), kept.held())
+        self.send_to_upstream()
+        if self.request_done:
+            self.arm_try_timer()
         return 0
 
     cdef int on_request_body(self, const char* p, size_t n) except -1:
@@ -271,6 +333,8 @@ cdef class Stream(UpstreamSink):
     cdef int after_request(self) except -1:
         if self.route.timeout_us:
             self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.route.timeout_us)
+        if self.upstream is not None:
+            self.arm_try_timer()
         if self.mirrors is None:
             return 0
         # The gather may hold this request's own bytes: they leave before a mirror uses it.
@@ -284,14 +348,31 @@ cdef class Stream(UpstreamSink):
     cdef int gather_request(self, const char* p, size_t n) except -1:
         if self.is_finished:
             return 0
+        if self.keeps_body:
+            self.keep_body(p, n)
         if self.upstream is None:
-            if self.body is None:
-                self.body = Buffer()
-            return self.body.append(p, n)
+            if self.replay is None:
+                if self.body is None:
+                    self.body = Buffer()
+                self.body.append(p, n)
+            return 0
         if not self.rt.gather_add(p, n):
             self.send_to_upstream()
             if self.upstream is not None:
                 self.rt.gather_add(p, n)
+        return 0
+
+    # For another attempt; beyond REPLAY_BYTES the request is streamed and has no other.
+    cdef int keep_body(self, const char* p, size_t n) except -1:
+        if self.replay is None:
+            self.replay = Buffer()
+        if self.replay.held() + n <= REPLAY_BYTES:
+            return self.replay.append(p, n)
+        self.keeps_body = False
+        self.is_body_lost = True
+        if self.upstream is None:
+            self.body = self.replay
+        self.replay = None
         return 0
 
     cdef int request_flush(self) except -1:
@@ -313,18 +394,17 @@ cdef class Stream(UpstreamSink):
     cdef bint is_request_paused(self) noexcept:
         if self.upstream is not None:
             return self.upstream.has_pending()
+        if self.replay is not None and self.replay.held() >= BODY_HIGH_WATERMARK:
+            return True
         return self.body is not None and self.body.held() >= BODY_HIGH_WATERMARK
 
     cdef int on_upstream_ready(self, UpstreamConnection c) except -1:
-        self.is_waiting = False
+        self.set_waiting(False)
         self.upstream = c
         c.start_request(self.method)
         self.rt.begin_send()
         self.rt.gather_add(self.block, self.block_len)
-        if self.body is not None:
-            self.gather_request(self.body.bytes_at(), self.body.held())
-        self.send_to_upstream()
-        self.body = None
+        self.send_kept()
         if not self.is_finished and not self.request_done and not self.is_request_paused():
             return self.downstream.resume_request()
         return 0
@@ -347,6 +427,12 @@ cdef class Stream(UpstreamSink):
 
     cdef int on_response_head(self, ResponseHead* h, bint has_body) except -1:
         self.service_us = self.rt.reactor.now_us - self.sent_us
+        self.rt.reactor.cancel(&self.try_timer)
+        if self.cluster.outlier is not None:
+            self.report(h.status, False)
+        if self.route.retry is not None and (h.status >= 400 or not has_body) and self.retries_response(h):
+            self.is_discarding = True
+            return 0
         self.status = h.status
         self.response_started = True
         if self.route.is_plain and not self.explains:
@@ -409,25 +495,33 @@ cdef class Stream(UpstreamSink):
         return origin
 
     cdef int on_response_body(self, const char* p, size_t n) except -1:
+        if self.is_discarding:
+            return 0
         self.response_bytes += n
         return self.downstream.respond_body(p, n)
 
     cdef int on_response_flush(self, bint is_complete, bint reusable) except -1:
-        cdef UpstreamConnection c
+        if self.is_discarding:
+            self.let_go(is_complete and reusable)
+            return self.schedule_retry()
         if self.downstream.respond_flush(is_complete) == SEND_FAILED:
             return self.downstream.abort()
         if not is_complete:
             return 0
-        c = self.upstream
-        self.upstream = None
-        if reusable and self.request_done and not c.has_pending():
-            self.pool.release(c)
-        else:
-            c.close_now()
+        self.let_go(reusable)
         return self.finish(self.request_done)
 
+    # The upstream connection goes back to its pool when both messages are whole.
+    cdef int let_go(self, bint reusable) except -1:
+        cdef UpstreamConnection c = self.upstream
+        self.upstream = None
+        if reusable and self.request_done and not c.has_pending():
+            return self.pool.release(c)
+        c.close_now()
+        return 0
+
     cdef int on_upstream_failed(self, Detail detail) except -1:
-        self.is_waiting = False
+        self.set_waiting(False)
         return self.upstream_lost(detail)
 
     cdef int on_upstream_reset(self, Detail detail) except -1:
@@ -437,9 +531,14 @@ cdef class Stream(UpstreamSink):
         return self.upstream_lost(detail)
 
     cdef int upstream_lost(self, Detail detail) except -1:
+        cdef AttemptEnd end = END_RESET
         if self.is_finished:
             return 0
+        self.rt.reactor.cancel(&self.try_timer)
+        if self.is_discarding:
+            return self.schedule_retry()
         if self.response_started:
+            self.report(503, True)
             self.flags |= FLAG_UC
             self.detail = DETAIL_AFTER_RESPONSE_STARTED
             return self.finish(False)
@@ -447,9 +546,16 @@ cdef class Stream(UpstreamSink):
             self.is_replayed = True
             self.is_sent = False
             self.cluster.column.rq_replayed += 1
-            self.is_waiting = True
+            self.set_waiting(True)
             self.pool.acquire(self, self.cluster, True)
             return 0
+        self.report(503, True)
+        if detail in (DETAIL_CONNECT_FAILURE, DETAIL_CONNECT_TIMEOUT, DETAIL_LOCAL_CONNECT_FAILURE):
+            end = END_CONNECT_FAILURE
+        elif not self.is_sent:
+            end = END_RESET_BEFORE_REQUEST
+        if detail != DETAIL_INTERNAL_ERROR and self.retries_end(end):
+            return self.schedule_retry()
         if detail == DETAIL_UPSTREAM_PROTOCOL_ERROR:
             return self.local_reply(502, FLAG_UPE, detail)
         if detail == DETAIL_CONNECTION_TERMINATION:
@@ -458,18 +564,100 @@ cdef class Stream(UpstreamSink):
             return self.local_reply(500, FLAG_LR, detail)
         return self.local_reply(503, FLAG_UF, detail)
 
+    # What became of an attempt, for outlier detection.
+    cdef int report(self, uint32_t status, bint is_local) except -1:
+        cdef dict event = self.cluster.report(self.endpoint, status, is_local, self.rt.reactor.now_us)
+        if event is not None and self.rt.on_health_event is not None:
+            self.rt.on_health_event(event)
+        return 0
+
+    cdef bint retries_end(self, AttemptEnd end) except -1:
+        cdef RetryPolicy policy = self.route.retry
+        return policy is not None and policy.wants_end(end) and self.may_retry(end != END_CONNECT_FAILURE)
+
+    cdef bint retries_response(self, ResponseHead* h) except -1:
+        return self.route.retry.wants_response(h) and self.may_retry(True)
+
+    # A request that an upstream may have acted on is not repeated unless its method says it may be (RFC 9110
+    # 9.2.2) or the user asked for it in words.
+    cdef bint may_retry(self, bint was_sent) except -1:
+        cdef RetryPolicy policy = self.route.retry
+        if was_sent and (self.is_body_lost or not (policy.is_users or self.is_idempotent())):
+            return False
+        if self.retry_count >= policy.attempts:
+            self.flags |= FLAG_URX
+            return False
+        if not self.cluster.limits.may_retry():
+            self.cluster.column.rq_retry_overflow += 1
+            self.flags |= FLAG_UO
+            return False
+        return True
+
+    cdef bint is_idempotent(self) noexcept:
+        return self.method in (METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_DELETE,
+                               METHOD_TRACE)
+
+    # The attempt is over; the next one starts after the backoff.
+    cdef int schedule_retry(self) except -1:
+        self.is_discarding = False
+        self.leave_endpoint(False)
+        self.tried = (self.tried or []) + [self.endpoint]
+        if self.retry_count == 0:
+            self.cluster.column.rq_retrying += 1
+        self.retry_count += 1
+        self.cluster.column.rq_retry += 1
+        self.is_sent = self.is_replayed = False
+        self.is_backing_off = True
+        return self.rt.reactor.arm(
+            &self.try_timer,
+            self.rt.reactor.now_us + self.route.retry.backoff(self.retry_count, &self.rt.random))
+
+    cdef void leave_endpoint(self, bint is_success) noexcept:
+        if self.is_on_endpoint:
+            self.is_on_endpoint = False
+            self.endpoint.column.rq_active -= 1
+            if is_success:
+                self.endpoint.column.rq_success += 1
+            else:
+                self.endpoint.column.rq_error += 1
+
+    cdef int end_backoff(self) except -1:
+        self.is_backing_off = False
+        put_attempt(self.block, &self.block_len, self.block_size, self.retry_count + 1)
+        return self.redispatch()
+
+    # Runs while an attempt waits for its response; the route's own timeout ends all of them.
+    cdef int arm_try_timer(self) except -1:
+        cdef RetryPolicy policy = self.route.retry
+        if policy is None or policy.per_try_timeout_us == 0 or (
+                self.route.timeout_us and policy.per_try_timeout_us >= self.route.timeout_us):
+            return 0
+        return self.rt.reactor.arm(&self.try_timer, self.rt.reactor.now_us + policy.per_try_timeout_us)
+
+    cdef int end_try(self) except -1:
+        self.endpoint.column.rq_timeout += 1
+        self.cluster.column.rq_timeout += 1
+        self.report(504, True)
+        self.drop_upstream()
+        if self.retries_end(END_PER_TRY_TIMEOUT):
+            return self.schedule_retry()
+        return self.local_reply(504, FLAG_UT, DETAIL_PER_TRY_TIMEOUT)
+
     # A kept-alive connection closed under the request before a byte of the response: once, on a fresh one, and
     # only what may be repeated without harm (RFC 9110 9.2.2).
     cdef bint can_replay(self) noexcept:
         return self.was_stale and not self.is_replayed and self.framing == BODY_NONE and self.request_done and (
-            self.method in (METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_DELETE,
-                            METHOD_TRACE))
+            self.is_idempotent())
 
     cdef int on_timer(self, Timer* t) except -1:
+        if t == &self.try_timer:
+            return self.end_backoff() if self.is_backing_off else self.end_try()
         if self.is_delayed:
             return self.end_delay()
         self.endpoint.column.rq_timeout += 1
         self.cluster.column.rq_timeout += 1
+        if not self.is_backing_off:
+            self.report(504, True)
         if self.response_started:
             self.flags |= FLAG_UT
             self.detail = DETAIL_RESPONSE_TIMEOUT
@@ -528,7 +716,7 @@ cdef class Stream(UpstreamSink):
         if c is not None:
             c.close_now()
         elif self.is_waiting:
-            self.is_waiting = False
+            self.set_waiting(False)
             self.pool.forget(self)
         return 0
 
@@ -539,6 +727,7 @@ cdef class Stream(UpstreamSink):
             return 0
         self.is_finished = True
         self.rt.reactor.cancel(&self.timer)
+        self.rt.reactor.cancel(&self.try_timer)
         duration = self.rt.reactor.now_us - self.start_us
         if self.is_counted:
             self.cluster.column.rq_active -= 1
@@ -546,18 +735,17 @@ cdef class Stream(UpstreamSink):
             self.cluster.column.response_bytes += self.response_bytes
             count_code(self.cluster.column, self.status, self.flags)
             count_duration(self.cluster.column, duration)
-            if self.endpoint is not None:
-                self.endpoint.column.rq_active -= 1
-                if self.status >= 500:
-                    self.endpoint.column.rq_error += 1
-                elif self.status:
-                    self.endpoint.column.rq_success += 1
+            if self.retry_count:
+                self.cluster.column.rq_retrying -= 1
+                if self.status and self.status < 500:
+                    self.cluster.column.rq_retry_success += 1
+            self.leave_endpoint(0 < self.status < 500)
         self.rt.column.downstream_rq_active -= 1
         self.rt.column.downstream_rq_xx[self.status // 100 if self.status < 600 else 0] += 1
         if self.rt.log is not None:
             self.write_log()
         self.downstream = None
-        self.body = None
+        self.body = self.replay = None
         if downstream is not None:
             return downstream.stream_done(is_clean)
         return 0
@@ -593,3 +781,24 @@ cdef class Stream(UpstreamSink):
         self.rt.log.record(&e)
         self.rt.reactor.batch_end_wanted = True
         return 0
+
+
+# Writes the attempt's number into a serialised head (ISTIO 3.11).
+cdef void put_attempt(char* block, size_t* n, size_t room, uint32_t attempt) noexcept:
+    cdef char* at = <char*>memmem(block, n[0], b"\r\nx-envoy-attempt-count: ", 25)
+    cdef char* end
+    cdef char digits[20]
+    cdef size_t width, old
+    if at == NULL:
+        return
+    at += 25
+    end = <char*>memchr(at, c'\r', block + n[0] - at)
+    if end == NULL:
+        return
+    width = scan_put_decimal(digits, attempt)
+    old = <size_t>(end - at)
+    if n[0] - old + width > room:
+        return
+    memmove(at + width, end, block + n[0] - end)
+    memcpy(at, digits, width)
+    n[0] += width - old

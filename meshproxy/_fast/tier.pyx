@@ -80,16 +80,16 @@ cdef Balancer make_balancer(lb, list members, bint is_whole):
     keys = [(<Endpoint>endpoint).log_text for _, endpoint, _ in members]
     weights = [weight for _, _, weight in members]
     given = lb.get("ring_endpoints") if policy == "RING_HASH" else lb.get("maglev_table")
-    owners = b""
-    if is_whole and given:
+    owners = None
+    if is_whole and given is not None:
         place = {index: i for i, (index, _, _) in enumerate(members)}
         owners = array.array("I", [place[k] for k in array.array("I", given)]).tobytes()
     if policy == "RING_HASH":
-        hashes = lb["ring_hashes"] if owners else b""
-        if not owners:
-            hashes, owners = build_ring(keys, weights)
+        if owners is not None:
+            return RingHash(lb["ring_hashes"], owners, len(members))
+        hashes, owners = build_ring(keys, weights)
         return RingHash(hashes, owners, len(members))
-    return Maglev(owners or build_table(keys, weights, lb.get("table_size", 65537)), len(members))
+    return Maglev(owners if owners is not None else build_table(keys, weights, lb.get("table_size", 65537)), len(members))
 
 
 @cython.final

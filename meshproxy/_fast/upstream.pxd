@@ -13,6 +13,7 @@ from .buffer cimport Buffer
 from .cluster cimport Cluster
 from .endpoint cimport Endpoint
 from .http1 cimport ChunkDecoder, ResponseHead
+from .idle_age cimport IdleAge
 from .reactor cimport Handler
 from .runtime cimport Runtime
 from .scoreboard cimport ClusterColumn
@@ -62,6 +63,7 @@ cdef class UpstreamConnection(Transport):
     cdef Buffer partial            # a response head not complete yet, or None
     cdef Timer timer               # connecting: connect timeout; else idle timeout
     cdef uint64_t idle_since_us
+    cdef uint64_t opened_us
     cdef uint64_t requests         # taken so far; 1 = the first
     cdef void* idle_next           # borrowed UpstreamConnection, in the pool's idle list
     cdef void* idle_prev
@@ -81,6 +83,9 @@ cdef class Pool:
     cdef Runtime rt
     cdef Endpoint endpoint
     cdef ClusterColumn* column     # borrowed from the scoreboard
+    cdef Cluster cluster           # as of the last acquire: timeouts and limits
+    cdef IdleAge idle_age
+    cdef readonly int open_count   # connecting, busy and idle
     cdef uint64_t connect_timeout_us
     cdef uint64_t idle_timeout_us
     cdef void* idle_first          # borrowed UpstreamConnection: most recently used first
@@ -91,8 +96,13 @@ cdef class Pool:
     # A connection assigned to the sink, or None: the sink will be called back.
     cdef UpstreamConnection acquire(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh)
     cdef int connect(self) except -1
+    # Opens another connection when more wait than are under way.
+    cdef int connect_for_waiting(self) except -1
+    cdef int connect_within_limits(self) except -1
+    cdef void drop_aged(self) noexcept
     cdef void forget(self, UpstreamSink sink) noexcept
     cdef int release(self, UpstreamConnection c) except -1
+    cdef bint is_spent(self, UpstreamConnection c) noexcept
     cdef void push_idle(self, UpstreamConnection c) noexcept
     cdef void unlink_idle(self, UpstreamConnection c) noexcept
     # Closes what is idle; what is busy closes when it is released.

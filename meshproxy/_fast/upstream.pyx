@@ -9,6 +9,8 @@ from .clib.epoll cimport *
 from .clib.socket cimport *
 from .http1 cimport *
 from .transport cimport *
+from .limits cimport Limits
+from .options cimport set_upstream_options
 from .types cimport *
 
 cdef enum:
@@ -89,6 +91,7 @@ cdef class UpstreamConnection(Transport):
         self.partial = None
         self.rt.reactor.cancel(&self.timer)
         self.rt.upstream_count -= 1
+        self.pool.open_count -= 1
         self.pool.column.cx_active -= 1
         self.pool.endpoint.column.cx_active -= 1
         self.close_socket()
@@ -107,6 +110,8 @@ cdef class UpstreamConnection(Transport):
                 sink.on_upstream_failed(detail)
         elif sink is not None:
             sink.on_upstream_reset(detail)
+        if self.pool.waiting:
+            self.pool.connect_for_waiting()
         return 0
 
     cdef void on_error(self) noexcept:
@@ -196,6 +201,8 @@ cdef class UpstreamConnection(Transport):
             if n > 0 and self.state == UP_BUSY:
                 return self.fail(DETAIL_UPSTREAM_PROTOCOL_ERROR)
             # Idle: the endpoint closed the connection, or spoke without being asked.
+            if n == RECV_EOF and self.state == UP_IDLE:
+                self.pool.idle_age.learn(self.rt.reactor.now_us - self.idle_since_us, self.rt.reactor.now_us)
             return self.fail(DETAIL_CONNECTION_TERMINATION)
         return 0
 
@@ -308,28 +315,55 @@ cdef class Pool:
         self.endpoint = endpoint
         self.column = cluster.column
         self.idle_first = NULL
-        self.idle_count = self.connecting = 0
+        self.idle_count = self.connecting = self.open_count = 0
         self.waiting = deque()
+        self.cluster = cluster
+        self.idle_age = IdleAge()
 
     cdef UpstreamConnection acquire(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh):
         cdef UpstreamConnection c
+        if self.idle_first != NULL and self.idle_age.is_known:
+            self.drop_aged()
         if self.idle_first != NULL and not must_be_fresh:
             c = <UpstreamConnection>self.idle_first
             self.unlink_idle(c)
             c.assign(sink)
             return c
+        self.cluster = cluster
         self.connect_timeout_us = cluster.connect_timeout_us
         self.idle_timeout_us = cluster.idle_timeout_us
         sink.must_be_fresh = must_be_fresh
         self.waiting.append(sink)
-        self.connect()
+        # One connection for each that waits: the failure of another's connect is not this one's.
+        self.connect_within_limits()
         return None
+
+    cdef int connect_for_waiting(self) except -1:
+        return self.connect_within_limits() if self.connecting < <int>len(self.waiting) else 0
+
+    # A host may always have one connection, whatever the limit (ISTIO 3.10).
+    cdef int connect_within_limits(self) except -1:
+        if self.open_count and not self.cluster.limits.may_connect():
+            self.column.cx_overflow += 1
+            return 0
+        return self.connect()
+
+    # The endpoint closes connections that idle as long as these have: better we do.
+    cdef void drop_aged(self) noexcept:
+        cdef UpstreamConnection c
+        while self.idle_first != NULL:
+            c = <UpstreamConnection>self.idle_first
+            if not self.idle_age.is_too_old(self.rt.reactor.now_us - c.idle_since_us, self.rt.reactor.now_us):
+                return
+            self.column.cx_aged += 1
+            c.close_now()
 
     cdef int connect(self) except -1:
         cdef UpstreamConnection c = UpstreamConnection(self)
-        cdef int one = 1
         cdef int fd = socket(self.endpoint.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+        c.opened_us = self.rt.reactor.now_us
         self.connecting += 1
+        self.open_count += 1
         self.rt.upstream_count += 1
         self.column.cx_active += 1
         self.column.cx_total += 1
@@ -337,7 +371,7 @@ cdef class Pool:
         self.endpoint.column.cx_total += 1
         if fd < 0:
             return self.rt.reactor.again(c)        # on_again: local connect failure
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+        set_upstream_options(fd, self.cluster)
         if connect(fd, <const sockaddr*>&self.endpoint.address, self.endpoint.address_len) < 0 and (
                 errno != EINPROGRESS):
             if errno == ECONNREFUSED or errno == ECONNRESET:
@@ -362,19 +396,26 @@ cdef class Pool:
         if c.peer_closed:
             c.close_now()
             return 0
-        if self.waiting:
+        if self.waiting and not self.is_spent(c):
             sink = self.waiting[0]
             if c.requests == 0 or not sink.must_be_fresh:
                 self.waiting.popleft()
                 c.assign(sink)
                 return sink.on_upstream_ready(c)
-        if self.endpoint.is_retired or self.rt.is_draining:
+        if self.endpoint.is_retired or self.rt.is_draining or self.is_spent(c):
             c.close_now()
-            return 0
+            return self.connect_for_waiting() if self.waiting else 0
         c.state = UP_IDLE
         c.idle_since_us = self.rt.reactor.now_us
         self.push_idle(c)
         return 0
+
+    cdef bint is_spent(self, UpstreamConnection c) noexcept:
+        cdef Limits limits = self.cluster.limits
+        if limits.max_requests_per_connection and c.requests >= limits.max_requests_per_connection:
+            return True
+        return limits.max_connection_us > 0 and (
+            self.rt.reactor.now_us - c.opened_us >= limits.max_connection_us)
 
     cdef void push_idle(self, UpstreamConnection c) noexcept:
         c.idle_prev = NULL

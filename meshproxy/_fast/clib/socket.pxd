@@ -40,6 +40,7 @@ cdef extern from "sys/socket.h" nogil:
         SOCK_CLOEXEC
         SOL_SOCKET
         SO_ERROR
+        SO_KEEPALIVE
         SHUT_WR
         SHUT_RDWR
         MSG_NOSIGNAL
@@ -67,6 +68,9 @@ cdef extern from "netinet/in.h" nogil:
 cdef extern from "netinet/tcp.h" nogil:
     enum:
         TCP_NODELAY
+        TCP_KEEPIDLE
+        TCP_KEEPINTVL
+        TCP_KEEPCNT
 
 cdef extern from "arpa/inet.h" nogil:
     int inet_pton(int family, const char* text, void* address)
