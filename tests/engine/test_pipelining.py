@@ -147,7 +147,7 @@ async def test_pipelined_mix_of_proxied_and_local_replies_stays_in_order(rig: Ri
 
 
 async def test_pipelined_replies_larger_than_their_requests_wait_for_the_reader(rig: Rig) -> None:
-    """A client that asks ten thousand times for 100 kB and reads nothing costs one reply's memory."""
+    """A client that asks ten thousand times for 100 kB and reads none takes one reply."""
     body = bytes(100_000)
     direct = {**route(), "direct_response": {"status": 200, "body": body}}
     direct |= {"clusters": [], "cluster_names": []}
