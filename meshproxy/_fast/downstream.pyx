@@ -286,6 +286,7 @@ cdef class Http1Downstream(Downstream):
         self.held = None
         self.rt.begin_send()
         self.respond_local(status, <bytes>detail_body(detail), b"", True, None)
+        self.rt.column.downstream_rq_total += 1
         self.rt.column.downstream_rq_xx[status // 100] += 1
         if self.rt.log is not None:
             memset(&e, 0, sizeof(e))

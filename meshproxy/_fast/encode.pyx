@@ -49,7 +49,7 @@ cdef char* put_uuid(char* out, RandomState* random) noexcept nogil:
         if i == 8 or i == 13 or i == 18 or i == 23:
             out[i] = c'-'
             continue
-        if i == 16:
+        if i == 19:                # 16 nibbles are drawn
             bits = random_next(random)
         nibble = bits & 15
         bits >>= 4

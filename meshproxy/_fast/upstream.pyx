@@ -115,14 +115,11 @@ cdef class UpstreamConnection(Transport):
         return 0
 
     cdef void on_error(self) noexcept:
-        cdef UpstreamSink sink = self.sink
-        self.close_now()
-        if sink is not None:
-            try:
-                sink.on_upstream_reset(DETAIL_INTERNAL_ERROR)
-            except Exception as e:
-                self.rt.reactor.loop.call_exception_handler(
-                    {"message": "meshproxy: reset after an error failed", "exception": e})
+        try:
+            self.fail(DETAIL_INTERNAL_ERROR)
+        except Exception as e:
+            self.rt.reactor.loop.call_exception_handler(
+                {"message": "meshproxy: reset after an error failed", "exception": e})
 
     cdef int on_event(self, uint32_t events) except -1:
         cdef int error = 0
