@@ -72,6 +72,7 @@ class Worker:
         self._channel = await wire.Channel.open(sock, self._on_message, self._on_control_gone)
         gc.collect()
         gc.freeze()
+        self._engine.on_health_event(self._on_health_event)
         self._channel.send({"type": "ready"})
         await self._stopped
         self._engine.close()
@@ -97,6 +98,10 @@ class Worker:
             answer["error"] = f"{type(error).__name__}: {error}"
         assert self._channel is not None
         self._channel.send({**answer, "took_us": (time.perf_counter_ns() - started_ns) // 1000})
+
+    def _on_health_event(self, event: dict[str, object]) -> None:
+        if self._channel is not None:
+            self._channel.send({"type": "health", "event": event})
 
     def _drain(self, close_ms: int) -> None:
         """Finish what is in flight; a second call may only shorten the time left."""

@@ -121,6 +121,12 @@ def cli() -> None:
     default="info",
     show_default=True,
 )
+@click.option(
+    "--explain-header",
+    is_flag=True,
+    envvar="MESHPROXY_EXPLAIN_HEADER",
+    help="Answer a request that says `x-meshproxy-explain: 1` with the decision, in that header.",
+)
 @flag(
     "--drain-time",
     "drain_ms",
@@ -139,6 +145,7 @@ def run(
     access_log: str,
     access_log_format: str,
     log_level: str,
+    explain_header: bool,
     drain_ms: int,
 ) -> int:
     """Balance and route traffic by the manifests."""
@@ -156,6 +163,7 @@ def run(
             namespace=namespace,
             access_log=access_log,
             access_log_format="json" if access_log_format == "json" else "text",
+            explain_header=explain_header,
             drain_ms=drain_ms,
         )
     )

@@ -95,6 +95,7 @@ class Control:
                 "access_log": options.access_log,
                 "access_log_format": options.access_log_format,
                 "drain_ms": options.drain_ms,
+                "explain_header": options.explain_header,
             },
             lambda: self.snapshot,
         )

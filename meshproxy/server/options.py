@@ -17,4 +17,5 @@ class Options:
     namespace: str
     access_log: str  # a path, "-" or "off"
     access_log_format: Literal["text", "json"]
+    explain_header: bool
     drain_ms: int

@@ -137,6 +137,8 @@ class Supervisor:
                 worker.is_ready = True
                 if not self._ready.done() and all(w.is_ready for w in self.workers.values()):
                     self._ready.set_result(None)
+            case "health":
+                self._log_health(message["event"])
             case "applied":
                 worker.generation = message["generation"]
                 if "error" in message:
@@ -153,6 +155,21 @@ class Supervisor:
                         message["generation"],
                         message["took_us"],
                     )
+
+    @staticmethod
+    def _log_health(event: wire.Message) -> None:
+        where = f"{event['endpoint']} of {event['cluster']}"
+        why = f"{event['counter']} reached {event['value']}"
+        if event["event"] == "ejected":
+            _log.warning("ejected %s for %d ms: %s", where, event["for_ms"], why)
+            return
+        _log.warning(
+            "did not eject %s: %s, but %d of %d are out and maxEjectionPercent allows no more",
+            where,
+            why,
+            event["ejected"],
+            event["total"],
+        )
 
     def _on_writable(self, worker: WorkerProcess) -> None:
         if worker.is_stale:
