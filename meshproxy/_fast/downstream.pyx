@@ -7,6 +7,7 @@ from .clib.epoll cimport *
 from .clib.socket cimport *
 from .encode cimport *
 from .http1 cimport *
+from .normalize cimport head_is_normal, normalized_head
 from .reply cimport detail_body
 from .scan cimport scan_find, scan_put_decimal
 from .stream cimport Stream
@@ -222,6 +223,7 @@ cdef class Http1Downstream(Downstream):
     cdef int process_head(self, const char* p, size_t n) except -2:
         cdef RequestHead* h = &self.rt.request
         cdef Stream stream
+        cdef bytes normal              # keeps the parsed bytes until start() returned
         cdef int used = request_parse(h, p, <uint32_t>n, self.rt.head_bytes)
         if used == NEED_MORE:
             return 0
@@ -229,6 +231,13 @@ cdef class Http1Downstream(Downstream):
             self.rt.column.codec_error += 1
             self.refuse_head(h.error_status, h.error_detail)
             return -1
+        if not head_is_normal(h, self.rt.path_mode):
+            normal = normalized_head(h, p, <size_t>used, self.rt.path_mode)
+            if normal is None:
+                self.rt.column.codec_error += 1
+                self.refuse_head(400, DETAIL_BAD_PATH)
+                return -1
+            request_parse(h, normal, <uint32_t>len(normal), <uint32_t>len(normal) + 1)
         self.is_http10 = h.minor == 0
         self.keep_alive = h.keep_alive
         self.is_chunked = h.framing == BODY_CHUNKED

@@ -4,6 +4,7 @@ from .endpoint cimport Endpoint
 from .downstream cimport DS_BODY, DS_CLOSED, DS_HEAD, Http1Downstream
 from .listener cimport Listener
 from .mirror cimport Mirror
+from .normalize cimport PathMode
 from .reactor cimport Handler, Reactor
 from .runtime cimport Runtime
 from .scoreboard cimport Scoreboard
@@ -11,13 +12,17 @@ from .stream cimport Downstream
 from .tcp cimport TcpSide
 from .upstream cimport UP_BUSY, UP_IDLE, Pool, UpstreamConnection
 
+# In the order of PathMode.
+PATH_MODES = ("none", "base", "merge_slashes", "decode_and_merge_slashes")
+
 
 cdef class Engine:
     """The data plane of one worker, inside a running asyncio or uvloop loop.
 
     `worker` is this worker's scoreboard column, 1..scoreboard.workers. Options: `access_log_fd`
     (-1 off; stays the caller's), `access_log_format` ("text" or "json"), `explain_header` (True: a
-    request with `x-meshproxy-explain: 1` gets a response header of that name, which tells the decision).
+    request with `x-meshproxy-explain: 1` gets a response header of that name, which tells the decision),
+    `path_normalization` ("none", "base", "merge_slashes", "decode_and_merge_slashes"; ISTIO 3.14).
     """
 
     def __cinit__(self, loop, Scoreboard scoreboard, int worker, dict options):
@@ -28,6 +33,7 @@ cdef class Engine:
         self.log_format = "text"
         self.rt = Runtime(Reactor(loop), scoreboard, worker)
         self.rt.reactor.on_batch_end = self.flush_log
+        self.rt.path_mode = <PathMode><int>PATH_MODES.index(options.get("path_normalization", "base"))
         self.rt.explains = bool(options.get("explain_header", False))
         self.set_access_log(options.get("access_log_fd", -1), options.get("access_log_format", "text"))
 

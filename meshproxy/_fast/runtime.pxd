@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from .access_log cimport AccessLog
 from .clib.socket cimport iovec
 from .http1 cimport RequestHead, ResponseHead
+from .normalize cimport PathMode
 from .random cimport RandomState
 from .reactor cimport Reactor
 from .scoreboard cimport ProcessColumn, Scoreboard
@@ -32,6 +33,7 @@ cdef class Runtime:
     cdef AccessLog log             # None = off
     cdef bint is_draining
     cdef bint explains             # x-meshproxy-explain: 1 is answered with the decision
+    cdef PathMode path_mode
     cdef uint32_t head_bytes       # most bytes of a request or response head
     cdef uint64_t head_timeout_us  # first to last byte of a request head
     cdef uint64_t idle_timeout_us  # downstream keep-alive

@@ -7,6 +7,7 @@ cimport cython
 
 from .clib.system cimport CLOCK_REALTIME, clock_gettime, gmtime_r, time_t, timespec, tm
 from .http1 cimport DEFAULT_HEAD_BYTES
+from .normalize cimport PATH_BASE
 from .random cimport random_seed
 
 cdef const char* DAYS = "SunMonTueWedThuFriSat"
@@ -23,6 +24,7 @@ cdef class Runtime:
         self.snapshot = Snapshot(scoreboard, worker)
         self.log = None
         self.is_draining = self.explains = False
+        self.path_mode = PATH_BASE
         self.head_bytes = DEFAULT_HEAD_BYTES
         self.head_timeout_us = 60000000      # nginx client_header_timeout
         self.idle_timeout_us = 3600000000    # Envoy's default for downstream connections, 1 h

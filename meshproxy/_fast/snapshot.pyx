@@ -13,6 +13,7 @@ from .reactor cimport monotonic_us
 from .reply cimport detail_text
 from .router cimport request_hash
 from .scoreboard cimport Cursor
+from .normalize cimport PATH_BASE, head_is_normal, normalized_head
 from .types cimport *
 
 ROUTE_NOT_FOUND = (<bytes>detail_text(DETAIL_ROUTE_NOT_FOUND)).decode()
@@ -150,6 +151,7 @@ cdef class Snapshot:
         cdef Cluster cluster
         cdef int i, failing, used
         cdef unsigned long long turn
+        cdef bytes normal              # keeps the parsed bytes
         answer = {"outcome": "no_route", "virtual_host": None, "virtual_host_id": -1,
                   "route_index": -1, "route": None, "rejected": [], "arm": -1, "split_turn": -1,
                   "cluster": None, "cluster_id": -1, "endpoint": None, "endpoint_name": "",
@@ -163,6 +165,13 @@ cdef class Snapshot:
             answer.update(outcome="bad_request", status=h.error_status,
                           detail=(<bytes>detail_text(h.error_detail)).decode())
             return answer
+        if not head_is_normal(&h, PATH_BASE):
+            normal = normalized_head(&h, head, used, PATH_BASE)
+            if normal is None:
+                answer.update(outcome="bad_request", status=400,
+                              detail=(<bytes>detail_text(DETAIL_BAD_PATH)).decode())
+                return answer
+            request_parse(&h, normal, len(normal), len(normal) + 1)
         host = self.host_of(&h.view, self.bindings.get(listener, BY_HOST))
         if host is None:
             return answer

@@ -1,0 +1,131 @@
+from libc.stdint cimport uint8_t
+
+cdef const char* HEX = "0123456789ABCDEF"
+
+
+cdef inline int hex_value(char c) noexcept nogil:
+    if c'0' <= c <= c'9':
+        return c - c'0'
+    if c'a' <= c <= c'f':
+        return c - c'a' + 10
+    if c'A' <= c <= c'F':
+        return c - c'A' + 10
+    return -1
+
+
+# RFC 3986 2.3
+cdef inline bint is_unreserved(char c) noexcept nogil:
+    return (c'a' <= c <= c'z' or c'A' <= c <= c'Z' or c'0' <= c <= c'9'
+            or c == c'-' or c == c'.' or c == c'_' or c == c'~')
+
+
+# Visible bytes that no URI may hold raw (RFC 3986 2).
+cdef inline bint must_escape(char c) noexcept nogil:
+    return c in (c'<', c'>', c'"', c'{', c'}', c'|', c'^', c'`')
+
+
+cdef bint path_is_normal(const char* p, size_t n, PathMode mode) noexcept nogil:
+    cdef size_t i
+    cdef char c, before = 0
+    if mode == PATH_NONE:
+        return True
+    for i in range(n):
+        c = p[i]
+        if c == c'%' or c == c'\\' or must_escape(c):
+            return False
+        # "/." may be a dot segment or a hidden file: the slow way finds out
+        if before == c'/' and (c == c'.' or (c == c'/' and mode >= PATH_MERGE_SLASHES)):
+            return False
+        before = c
+    return True
+
+
+cdef ssize_t normalize_path(char* out, const char* p, size_t n, PathMode mode) noexcept nogil:
+    cdef size_t at = 0, i = 0, width
+    cdef int high, low, value
+    cdef char c
+    while i < n:
+        c = p[i]
+        if c == c'%' and i + 2 < n and hex_value(p[i + 1]) >= 0 and hex_value(p[i + 2]) >= 0:
+            high, low = hex_value(p[i + 1]), hex_value(p[i + 2])
+            value = high * 16 + low
+            if value == 0:
+                return -1
+            if is_unreserved(<char>value):
+                out[at] = <char>value
+                at += 1
+            elif mode == PATH_DECODE_MERGE_SLASHES and (value == c'/' or value == c'\\'):
+                out[at] = c'/'
+                at += 1
+            else:
+                out[at], out[at + 1], out[at + 2] = c, p[i + 1], p[i + 2]
+                at += 3
+            i += 3
+            continue
+        if c == c'\\':
+            out[at] = c'/'
+            at += 1
+        elif must_escape(c):
+            out[at], out[at + 1], out[at + 2] = c'%', HEX[<uint8_t>c >> 4], HEX[c & 15]
+            at += 3
+        else:
+            out[at] = c
+            at += 1
+        i += 1
+    return <ssize_t>remove_dots(out, at, mode >= PATH_MERGE_SLASHES)
+
+
+# RFC 3986 5.2.4 in place; an empty segment is a segment, unless they are merged.
+cdef size_t remove_dots(char* path, size_t n, bint merges) noexcept nogil:
+    cdef size_t read = 1, write = 1, start, width
+    cdef bint is_last
+    if n == 0 or path[0] != c'/':
+        return n
+    while read <= n:
+        start = read
+        while read < n and path[read] != c'/':
+            read += 1
+        width = read - start
+        is_last = read >= n
+        read += 1
+        if width == 1 and path[start] == c'.':
+            continue
+        if width == 2 and path[start] == c'.' and path[start + 1] == c'.':
+            if write > 1:
+                write -= 1
+                while path[write - 1] != c'/':
+                    write -= 1
+            continue
+        if width == 0 and merges and not is_last:
+            continue
+        while width:
+            path[write] = path[start]
+            write += 1
+            start += 1
+            width -= 1
+        if not is_last:
+            path[write] = c'/'
+            write += 1
+    return write
+
+
+cdef bytes normalized_head(const RequestHead* h, const char* p, size_t used, PathMode mode):
+    cdef size_t off = h.view.path.off, width = h.view.path.len
+    cdef bytearray out = bytearray(3 * width + 1)
+    cdef ssize_t n = normalize_path(out, h.view.base + off, width, mode)
+    if n < 0:
+        return None
+    return p[:off] + bytes(out[:n]) + p[off + width:used]
+
+
+def normalize(bytes path not None, int mode=PATH_BASE):
+    """The normal form of a path without query; mode 0 none, 1 base, 2 merge slashes, 3 decode and
+    merge slashes. Raises ValueError for an encoded NUL."""
+    cdef bytearray out = bytearray(3 * len(path) + 1)
+    cdef ssize_t n
+    if path_is_normal(path, len(path), <PathMode>mode):
+        return path
+    n = normalize_path(out, path, len(path), <PathMode>mode)
+    if n < 0:
+        raise ValueError("path: an encoded NUL")
+    return bytes(out[:n])
