@@ -205,6 +205,7 @@ cdef class Snapshot:
         cdef Span request_id
         cdef Cursor private
         cdef Cursor* shared = cluster.candidates.cursor
+        cdef list copies = []
         request.random = random
         request.attempt = 0
         request.hash = 0
@@ -219,7 +220,7 @@ cdef class Snapshot:
         for cluster_id, ppm in route.mirrors:
             if self.cluster_at(cluster_id) is not None and (
                     random_next(random) % 1000000 < <uint64_t>ppm):
-                answer["mirrors"].append(cluster_id)
+                copies.append(cluster_id)
         if route.fault is not None:
             if route.fault.draws_delay(random):
                 answer["delay_ms"] = route.fault.delay_us // 1000
@@ -237,6 +238,7 @@ cdef class Snapshot:
             return 0
         if request.has_hash and isinstance(cluster.balancer, RingHash):
             answer["ring_point"] = (<RingHash>cluster.balancer).lookup(request.hash)
+        answer["mirrors"] = copies  # they leave with the request, not with an answer made here
         answer["outcome"] = "routed"
         answer["status"] = 0
         answer["detail"] = ""
