@@ -63,7 +63,7 @@ def asks(draw: st.DrawFn, case: Case) -> Ask:
         body = None
     answer = draw(answers)
     if "timeout" in rule and rule["timeout"] == "1s" and draw(st.integers(0, 40)) == 23:
-        answer = Answer(never=True)
+        answer = Answer(is_late=True)
     query = "&".join(key if value is None else f"{key}={value}" for key, value in draft["query"])
     return Ask(
         method=draft["method"],

@@ -38,7 +38,7 @@ class Answer:
     fields: Fields = ()
     body: bytes = b"hello"
     is_chunked: bool = False
-    never: bool = False  # it waits until the connection closes
+    is_late: bool = False  # unless the connection closes first
 
 
 @dataclass(frozen=True)
