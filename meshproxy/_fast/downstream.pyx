@@ -1,4 +1,5 @@
 from libc.string cimport memcpy, memset, strlen
+# Over 400 lines: the states of one connection, each a screen; reading, replying and closing share every field.
 
 cimport cython
 

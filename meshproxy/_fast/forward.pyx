@@ -4,9 +4,8 @@ from libc.stdlib cimport free, malloc
 
 cimport cython
 
-from .edits cimport HeaderEdits, lines_bytes
+from .edits cimport HeaderEdits, drop_header, lines_bytes
 from .encode cimport HeadChanges, encode_bound, request_encode
-from .headers cimport table_find
 from .template cimport FormatView
 from .types cimport BODY_NONE
 
@@ -36,7 +35,8 @@ cdef bytes edited_request(Route route, int arm, RequestHead* h, Origin origin, R
     cdef HeadChanges changes
     cdef HeaderEdits step
     cdef list lines = []
-    cdef bytes target = b"", authority = route.authority_of(arm), text
+    cdef bytes target = b"", authority = route.authority_of(arm), own = route.arm_authority(arm), was, text
+    cdef HeaderEdits arm_step = route.arm_request_edits[arm] if route.arm_request_edits else None
     cdef size_t bound, head_end
     cdef char* out
     v.request = &h.view
@@ -44,18 +44,22 @@ cdef bytes edited_request(Route route, int arm, RequestHead* h, Origin origin, R
     v.response_base = NULL
     v.minor = h.minor
     v.status = 0
+    was = (h.view.base + h.view.authority.off)[:h.view.authority.len]
     steps = route.request_steps(arm)
     if steps:
         known = known_values(route, origin)
         for step in steps:
+            # An arm's Host is in force once the arm's own operations ran, the route's after all.
+            if own and step is not arm_step:
+                known["AUTHORITY"] = own
             lines = step.apply(&h.view.headers, h.view.base, &v, known, lines)
     if route.rewrite is not None and route.rewrite.kind:
-        target = route.rewrite.target(&h.view) or b"/"
-        keep_original(lines, h, b"x-envoy-original-path",
-                      (h.view.base + h.view.target.off)[:h.view.target.len])
-    if route.rewrite is not None and route.rewrite.authority:   # not for one of an arm
-        keep_original(lines, h, b"x-envoy-original-host",
-                      (h.view.base + h.view.authority.off)[:h.view.authority.len])
+        target = route.rewrite.target(&h.view)
+    if target:
+        set_original(lines, h, b"x-envoy-original-path",
+                     (h.view.base + h.view.target.off)[:h.view.target.len])
+    if route.rewrite is not None and route.rewrite.authority:   # not for an arm's alone
+        set_original(lines, h, b"x-envoy-original-host", own or was)
     text = lines_bytes(lines)
     changes.target, changes.target_len = target, len(target)
     changes.authority, changes.authority_len = authority, len(authority)
@@ -74,9 +78,10 @@ cdef bytes edited_request(Route route, int arm, RequestHead* h, Origin origin, R
         free(out)
 
 
-cdef int keep_original(list lines, RequestHead* h, bytes name, bytes value) except -1:
-    if table_find(&h.view.headers, h.view.base, name, len(name), 0) < 0:
-        lines.append((name, value))
+# What the client says of it is not believed.
+cdef int set_original(list lines, RequestHead* h, bytes name, bytes value) except -1:
+    drop_header(&h.view.headers, h.view.base, name)
+    lines.append((name, value))
     return 0
 
 

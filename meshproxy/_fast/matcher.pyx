@@ -83,18 +83,19 @@ cdef class Condition:
         cdef const char* name = self.name
         cdef size_t n = len(self.name)
         cdef int i = 0
+        cdef bint is_missing = True
         if self.header != H_OTHER:
             i = v.headers.slot[self.header]
         else:
             i = table_find(&v.headers, v.base, name, n, 0)
-        if i < 0:
-            if self.is_inverted and self.op != OP_PRESENT:
-                return self.test(b"", 0)
-            return 0
         while i >= 0:
-            if self.test(v.base + v.headers.fields[i].value, v.headers.fields[i].value_len):
-                return 1
+            if not v.headers.fields[i].flags & HF_DROP:    # hop-by-hop fields are gone by now
+                is_missing = False
+                if self.test(v.base + v.headers.fields[i].value, v.headers.fields[i].value_len):
+                    return 1
             i = table_find(&v.headers, v.base, name, n, i + 1)
+        if is_missing and self.is_inverted and self.op != OP_PRESENT:
+            return self.test(b"", 0)
         return 0
 
     cdef int test_query(self, const RequestView* v) except -1:

@@ -15,7 +15,7 @@ cdef class Rewrite:
     cdef list parts                # of the value: literals and numbers of groups
     cdef readonly bytes authority  # b"" = as it is
 
-    # Path and query to send.
+    # Path and query to send; b"" = as they are, when a regex would leave no path.
     cdef bytes target(self, const RequestView* v)
     cdef bytes replaced(self, bytes path)
 

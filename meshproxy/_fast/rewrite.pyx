@@ -29,7 +29,8 @@ cdef class Rewrite:
         if self.kind == REWRITE_FULL:
             return self.value + query
         if self.kind == REWRITE_REGEX:
-            return self.replaced(path) + query
+            path = self.replaced(path)
+            return path + query if path else b""
         return path + query
 
     # Every match replaced, as RE2's GlobalReplace does: no empty match right behind another match.

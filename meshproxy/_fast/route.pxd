@@ -65,3 +65,4 @@ cdef class Route:
     cdef list request_steps(self, int arm)
     cdef list response_steps(self, int arm)
     cdef bytes authority_of(self, int arm)
+    cdef bytes arm_authority(self, int arm)

@@ -106,4 +106,7 @@ cdef class Route:
     cdef bytes authority_of(self, int arm):
         if self.rewrite is not None and self.rewrite.authority:
             return self.rewrite.authority
+        return self.arm_authority(arm)
+
+    cdef bytes arm_authority(self, int arm):
         return self.arm_authorities[arm] if self.arm_authorities else b""

@@ -214,6 +214,7 @@ cdef class Snapshot:
         cdef Origin origin = Origin()
         cdef Span request_id
         cdef Cursor private
+        cdef list copies = []
         request.random = random
         request.attempt = 0
         request.now_us = monotonic_us()
@@ -229,7 +230,7 @@ cdef class Snapshot:
         for cluster_id, ppm in route.mirrors:
             if self.cluster_at(cluster_id) is not None and (
                     random_next(random) % 1000000 < <uint64_t>ppm):
-                answer["mirrors"].append(cluster_id)
+                copies.append(cluster_id)
         if route.fault is not None:
             if route.fault.draws_delay(random):
                 answer["delay_ms"] = route.fault.delay_us // 1000
@@ -247,6 +248,7 @@ cdef class Snapshot:
             return 0
         if request.has_hash and cluster.tier is not None and isinstance(cluster.tier.balancer, RingHash):
             answer["ring_point"] = (<RingHash>cluster.tier.balancer).lookup(request.hash)
+        answer["mirrors"] = copies  # they leave with the request, not with an answer made here
         answer["outcome"] = "routed"
         answer["status"] = 0
         answer["detail"] = ""

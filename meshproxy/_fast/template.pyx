@@ -43,7 +43,9 @@ cdef class Template:
                 return (v.request.base + v.request.target.off)[:v.request.target.len]
             if argument == b":method":
                 return (v.request.base + v.request.method_name.off)[:v.request.method_name.len]
-            if argument == b":authority":
+            if argument in (b":authority", b"host"):
+                if "AUTHORITY" in known:
+                    return known["AUTHORITY"]
                 return (v.request.base + v.request.authority.off)[:v.request.authority.len]
             return header_value(&v.request.headers, v.request.base, argument,
                                 lines if v.response == NULL else [])

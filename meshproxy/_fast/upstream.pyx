@@ -1,4 +1,5 @@
 from collections import deque
+# Over 400 lines: a connection and its pool hand each other over; apart, each would be half a state machine.
 
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EINPROGRESS, errno
 from libc.string cimport memset

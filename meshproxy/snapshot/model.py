@@ -150,7 +150,7 @@ class EndpointData(TypedDict):
 class LoadBalancerData(TypedDict):
     policy: Literal["ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "RING_HASH", "MAGLEV", "PASSTHROUGH"]
     table_size: NotRequired[int]  # MAGLEV
-    maglev_table: NotRequired[bytes]  # built by _fast.maglev.build_table: uint32 index into `endpoints`
+    maglev_table: NotRequired[bytes]  # by _fast.maglev.build_table: uint32 index into `endpoints`
     # RING_HASH only: built by _fast.ketama.build_ring over the healthy endpoints, in their order
     ring_hashes: NotRequired[bytes]  # sorted uint64, little endian
     ring_endpoints: NotRequired[bytes]  # uint32 index into `endpoints`, same order

@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.engine import Peer, Rig, Upstream, answer, chunked, cluster, head, request, response
+from support.engine import (
+    Peer,
+    Rig,
+    Upstream,
+    answer,
+    chunked,
+    cluster,
+    head,
+    request,
+    response,
+    until,
+)
 from support.engine import route as plain_route
-from support.engine import until
 
 from meshproxy.snapshot.model import HeaderEditsData, RewriteData, RouteData
 

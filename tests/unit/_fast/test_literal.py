@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re2
 import pytest
+import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +30,21 @@ def test_literal_is_the_longest_certain_run(pattern: str, literal: bytes) -> Non
     assert required_literal(pattern) == literal
 
 
-PIECES = ["a", "b", "ab", ".", "[ab]", "(a|b)", "(ab)", "a?", "(ab)*", "b+", "a{2}", "(?:ba){1,2}", r"\."]
+PIECES = [
+    "a",
+    "b",
+    "ab",
+    ".",
+    "[ab]",
+    "(a|b)",
+    "(ab)",
+    "a?",
+    "(ab)*",
+    "b+",
+    "a{2}",
+    "(?:ba){1,2}",
+    r"\.",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8), st.text("ab.", max_size=24))

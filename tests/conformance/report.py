@@ -1,0 +1,122 @@
+"""Runs of many batches, counted; and how a difference is told to a person."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import yaml
+from conformance.asks import cases
+from conformance.batch import Outcome, run_batch
+from conformance.case import Ask, Case
+from conformance.known import reason_of
+from conformance.pair import Seen
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+CASES_PER_BATCH = 100
+ASKS_PER_CASE = 10
+
+
+@dataclass
+class Tally:
+    """What came of a run."""
+
+    pairs: int = 0
+    cases: int = 0
+    reached: int = 0  # pairs that an upstream saw
+    statuses: Counter[int] = field(default_factory=Counter)
+    open: Counter[str] = field(default_factory=Counter)
+    news: list[Outcome] = field(default_factory=list)
+
+    def add(self, outcomes: list[Outcome]) -> None:
+        news = []
+        for outcome in outcomes:
+            self.pairs += 1
+            self.reached += bool(outcome.envoy.requests)
+            if outcome.envoy.answer is not None:
+                self.statuses[outcome.envoy.answer.status] += 1
+            if outcome.differences:
+                reason = reason_of(outcome)
+                if reason:
+                    self.open[reason] += 1
+                else:
+                    news.append(outcome)
+        if news:
+            # alone and again: what a busy machine delayed does not come back
+            again = run_batch([item.case.only(item.ask) for item in news])
+            self.news += [item for item in again if item.differences and not reason_of(item)]
+
+    def summary(self) -> str:
+        agreed = self.pairs - len(self.news) - sum(self.open.values())
+        lines = [
+            f"{self.pairs} pairs of {self.cases} rule sets: {agreed} agree,"
+            f" {sum(self.open.values())} differ by open points, {len(self.news)} are news",
+            f"  {self.reached} reached an upstream; statuses "
+            + ", ".join(f"{status}: {n}" for status, n in sorted(self.statuses.items())),
+        ]
+        lines += [f"  open, {n}: {reason}" for reason, n in self.open.most_common()]
+        return "\n".join(lines)
+
+
+def run(pairs: int, first_seed: int = 0) -> Iterator[Tally]:
+    """The tally after each batch, until `pairs` are compared."""
+    tally = Tally()
+    while tally.pairs < pairs:
+        made = generate(first_seed + tally.cases)
+        tally.cases += len(made)
+        tally.add(run_batch(made))
+        yield tally
+
+
+def generate(number: int) -> list[Case]:
+    """The cases of one batch: the same for the same number."""
+    made: list[Case] = []
+
+    @seed(number)
+    @settings(
+        max_examples=CASES_PER_BATCH,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    @given(cases(ASKS_PER_CASE))
+    def collect(case: Case) -> None:
+        made.append(case)
+
+    collect()
+    return made
+
+
+def describe(outcome: Outcome) -> str:
+    """The rule, the request and both answers."""
+    rules: dict[str, object] = {"hosts": list(outcome.case.hosts), "http": outcome.case.http}
+    if outcome.case.other is not None:
+        rules["http of port 81"] = outcome.case.other
+    text = yaml.safe_dump(json.loads(json.dumps(rules)), sort_keys=False, allow_unicode=True)
+    lines = [*(f"  {line}" for line in outcome.differences), "rules:"]
+    lines += [f"  {line}" for line in text.splitlines()]
+    lines += ["request:", *_request(outcome.ask)]
+    for name, seen in (("meshproxy", outcome.engine), ("envoy", outcome.envoy)):
+        lines += [f"{name}:", *_seen(seen)]
+    return "\n".join(["differs (meshproxy != envoy):", *lines])
+
+
+def _request(ask: Ask) -> list[str]:
+    lines = ask.head("case").decode().split("\r\n")[:-2]
+    body = "" if ask.body is None else f"({len(ask.body)} bytes of body)"
+    return [f"  {line}" for line in [*lines, body, f"upstream: {ask.answer}"[:300]] if line]
+
+
+def _seen(seen: Seen) -> list[str]:
+    lines = []
+    for name, message in seen.requests:
+        lines.append(f"to {name}: {message.start}")
+        lines += [f"    {key}: {value}" for key, value in message.fields]
+    if seen.answer is None:
+        return [f"  {line}" for line in [*lines, "no answer"]]
+    lines.append(f"answer: {seen.answer.start} {seen.answer.body[:60]!r}")
+    lines += [f"    {key}: {value}" for key, value in seen.answer.fields]
+    return [f"  {line}" for line in lines]
