@@ -82,20 +82,21 @@ _query_pair = st.tuples(
 )
 
 
-def _text(draw: st.DrawFn, match: Rule) -> str:
+def _text(draw: st.DrawFn, match: Rule, is_path: bool = False) -> str:
     if "exact" in match:
         return str(match["exact"])
     if "prefix" in match:
         return str(match["prefix"]) + draw(st.sampled_from(["", "x", "/x"]))
     if "regex" in match:
-        return draw(st.sampled_from(r.REGEXES.get(match["regex"]) or ["GET", "POST"]))
+        known = r.PATH_REGEXES if is_path else r.WORD_REGEXES
+        return draw(st.sampled_from(known.get(match["regex"]) or ["GET", "POST"]))
     return draw(st.sampled_from([*r.WORDS, ""]))
 
 
 def _reach(draw: st.DrawFn, draft: Draft, match: Rule) -> None:
     """Make the draft fulfil a match, mostly."""
     if "uri" in match:
-        draft["path"] = _text(draw, match["uri"])
+        draft["path"] = _text(draw, match["uri"], is_path=True) or "/"
     if "method" in match:
         method = _text(draw, match["method"])
         draft["method"] = method if method in r.METHODS else draft["method"]
@@ -145,7 +146,8 @@ def _mutate(draw: st.DrawFn, draft: Draft) -> None:
     elif how == 8:
         draft["host"] = draft["host"].upper().format("{}")
     elif how == 9:
-        draft["host"] = draft["host"].split(":")[0] + draw(st.sampled_from([":80", ":9999", ".", ""]))
+        ending = draw(st.sampled_from([":80", ":9999", ".", ""]))
+        draft["host"] = draft["host"].partition(":")[0] + ending
     elif how == 10:
         draft["host"] = draw(st.sampled_from(["x.{}.test", "{}.tes", "x{}.test", "a.b.{}.test"]))
     elif how == 11:

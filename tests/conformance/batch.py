@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from conformance.case import ARM, Ask, Case
@@ -17,6 +17,7 @@ from support.engine import Peer, connect
 
 from meshproxy.export import export_envoy
 from meshproxy.listen import Address
+from meshproxy.snapshot.model import SnapshotData
 
 CLIENTS = 16
 ANSWER_S = 20.0
@@ -32,18 +33,21 @@ class Outcome:
     differences: tuple[str, ...]
 
 
-def run_batch(cases: Sequence[Case]) -> list[Outcome]:
-    """Every request of every case through both sides."""
+MakeSnapshot = Callable[[Sequence[tuple[str, Case]], dict[str, int]], SnapshotData]
+
+
+def run_batch(cases: Sequence[Case], make: MakeSnapshot = snapshot_of) -> list[Outcome]:
+    """Every request of every case through both sides; `make` lowers the rules."""
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(cases))
+        return runner.run(_run(cases, make))
 
 
-async def _run(cases: Sequence[Case]) -> list[Outcome]:
+async def _run(cases: Sequence[Case], make: MakeSnapshot) -> list[Outcome]:
     named = [(f"c{index}", case) for index, case in enumerate(cases)]
     async with Recorder() as recorder:
-        snapshot = snapshot_of(named, recorder.ports)
+        snapshot = make(named, recorder.ports)
         export = export_envoy(snapshot, {0: Address("127.0.0.1", 0)})
         _take_arms_as_told(export.bootstrap)
         async with EngineSide(snapshot) as engine, Envoy(export.bootstrap) as envoy:

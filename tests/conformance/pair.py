@@ -14,7 +14,7 @@ Fields = list[tuple[str, str]]
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 # docs/differences.md has the reason of each.
-_IGNORED = {"server", "date", "x-pick"}
+_IGNORED = {"server", "date", "te", "x-pick"}
 _PRESENCE_ONLY = {"x-envoy-upstream-service-time"}
 _FRAMING = {"content-length", "transfer-encoding"}
 
@@ -43,7 +43,7 @@ def differences(ask: Ask, engine: Seen, envoy: Seen) -> list[str]:
     if engine.answer is None or envoy.answer is None:
         return [*found, *_compare("answer", engine.answer is None, envoy.answer is None)]
     found += _compare("status", engine.answer.status, envoy.answer.status)
-    ignored = _ignored(ask, engine)
+    ignored = _ignored(ask, engine, envoy)
     left_fields, right_fields = (
         [pair for pair in _masked(side, side.answer) if pair[0] not in ignored]
         for side in (engine, envoy)
@@ -54,13 +54,17 @@ def differences(ask: Ask, engine: Seen, envoy: Seen) -> list[str]:
     return found + _compare("delayed", engine.took_s >= DELAYED_S, envoy.took_s >= DELAYED_S)
 
 
-def _ignored(ask: Ask, engine: Seen) -> set[str]:
+def _ignored(ask: Ask, engine: Seen, envoy: Seen) -> set[str]:
     """Fields of an answer that may differ."""
     ignored = set()
-    if ask.method == "HEAD":
+    if ask.method == "HEAD" or (engine.answer and engine.answer.status == 204):
         ignored |= _FRAMING
     if ask.body is not None and not engine.requests:
         ignored.add("connection")  # answered before the body was read, or after: chance decides
+    fields = [dict(side.answer.fields) for side in (engine, envoy) if side.answer is not None]
+    is_local = all("x-envoy-upstream-service-time" not in item for item in fields)
+    if is_local and [item.get("content-type") for item in fields] == [None, "text/plain"]:
+        ignored.add("content-type")  # removed by the rule, and put back
     return ignored
 
 
@@ -114,6 +118,6 @@ def _compare_fields(what: str, engine: Fields, envoy: Fields) -> list[str]:
         left = [value for key, value in engine if key == name]
         right = [value for key, value in envoy if key == name]
         if name in JOINED or name.startswith("x-envoy-"):
-            left, right = [",".join(left)], [",".join(right)]
+            left, right = [",".join(filter(None, left))], [",".join(filter(None, right))]
         found += _compare(f"{what} {name}", left, right)
     return found

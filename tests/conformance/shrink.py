@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from conformance.batch import Outcome, run_batch
+from conformance.batch import MakeSnapshot, Outcome, run_batch
 from conformance.case import Ask, Case
+from conformance.manifest import compiled_snapshot
 
 ROUNDS = 25
 # Leaving these out makes no valid rule, or another one that proves nothing.
@@ -19,15 +21,18 @@ _NEEDED = {
 }
 
 
-def shrink(outcome: Outcome) -> Outcome:
+def shrink(outcome: Outcome, make: MakeSnapshot) -> Outcome:
     """The smallest found whose first difference is of the same kind."""
+    if make is compiled_snapshot:
+        make = partial(compiled_snapshot, is_strict=False)
     kind = _kind(outcome)
     best = replace(outcome, case=outcome.case.only(outcome.ask))
     for _ in range(ROUNDS):
         candidates = [case for case in _smaller(best.case) if case.asks]
         if not candidates:
             break
-        failing = [item for item in run_batch(candidates) if kind in map(_what, item.differences)]
+        outcomes = run_batch(candidates, make)
+        failing = [item for item in outcomes if kind in map(_what, item.differences)]
         if not failing:
             break
         best = min(failing, key=lambda item: len(str(item.case)))

@@ -17,10 +17,12 @@ if not find_envoy():
 
 
 @pytest.mark.skipif(not find_envoy(), reason=NO_ENVOY)
-def test_rules_and_requests_meet_the_same_fate_as_in_envoy() -> None:
-    for tally in run(PAIRS):
+@pytest.mark.parametrize("level", ["yaml", "snapshot"])
+def test_rules_and_requests_meet_the_same_fate_as_in_envoy(level: str) -> None:
+    for tally in run(PAIRS, level):
         if tally.news:
-            pytest.fail(f"{describe(shrink(tally.news[0]))}\n\n{tally.summary()}", pytrace=False)
+            shown = describe(shrink(tally.news[0], tally.make))
+            pytest.fail(f"{shown}\n\n{tally.summary()}", pytrace=False)
     print(tally.summary())
     assert tally.pairs >= PAIRS
     assert tally.reached > tally.pairs // 4

@@ -67,4 +67,6 @@ def _bytes(answer: Answer, method: str) -> bytes:
     head = "\r\n".join(lines).encode() + b"\r\n\r\n"
     if not has_body or method == "HEAD":
         return head
-    return head + (chunked([answer.body] if answer.body else []) if answer.is_chunked else answer.body)
+    if answer.is_chunked:
+        return head + chunked([answer.body] if answer.body else [])
+    return head + answer.body
