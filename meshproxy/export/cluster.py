@@ -1,70 +1,100 @@
-"""Clusters with their endpoints, balancers and Istio's defaults (ISTIO 2.7, 2.8, 3.5)."""
+"""Clusters: endpoints, and what a DestinationRule says of them (ISTIO 2.7, 2.8)."""
 
 from __future__ import annotations
 
+from meshproxy.export.balancer import balancer_of
 from meshproxy.export.duration import seconds
+from meshproxy.export.endpoint import localities_of
 from meshproxy.export.note import Json, Notes
-from meshproxy.snapshot.model import ClusterData, EndpointData
+from meshproxy.snapshot.model import ClusterData, LimitsData, OutlierData
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_UNLIMITED = 2**32 - 1
-_BYTES_PER_POINT = 8
+_UNLIMITED = 2**32 - 1  # Istio's default of all of them
 
 
 def cluster_of(cluster: ClusterData, notes: Notes) -> Json:
-    balancer = cluster["lb"]
     made: Json = {
         "name": cluster["name"],
         "type": "STATIC",
         "connect_timeout": seconds(cluster["connect_timeout_ms"]),
-        "lb_policy": balancer["policy"],
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
-        "circuit_breakers": {"thresholds": [_limits()]},
-        "load_assignment": {
-            "cluster_name": cluster["name"],
-            "endpoints": [{"lb_endpoints": [_endpoint(item) for item in cluster["endpoints"]]}],
+        "common_lb_config": {
+            "healthy_panic_threshold": {"value": cluster.get("panic_percent", 0)}
         },
+        "circuit_breakers": {"thresholds": [_thresholds(cluster.get("limits"))]},
     }
-    if balancer["policy"] == "RING_HASH":
-        points = len(balancer.get("ring_hashes", b"")) // _BYTES_PER_POINT
-        made["ring_hash_lb_config"] = {"minimum_ring_size": _ring_size(points, cluster)}
-    if balancer["policy"] in ("ROUND_ROBIN", "LEAST_REQUEST"):
-        notes.add(
-            f"{balancer['policy']}: each Envoy worker takes its own turns; meshproxy's are exact"
-            " for the whole proxy"
-        )
+    made |= balancer_of(cluster, notes)
+    if made["type"] == "STATIC":
+        made["load_assignment"] = {
+            "cluster_name": cluster["name"],
+            "endpoints": localities_of(cluster["endpoints"]),
+        }
+        if any(item.get("locality_weight") for item in cluster["endpoints"]):
+            made["common_lb_config"]["locality_weighted_lb_config"] = {}
+    if "outlier" in cluster:
+        made["outlier_detection"] = _outlier(cluster["outlier"])
+    if "tcp_keepalive" in cluster:
+        found = cluster["tcp_keepalive"]
+        names = {
+            "probes": "keepalive_probes",
+            "time_s": "keepalive_time",
+            "interval_s": "keepalive_interval",
+        }
+        keepalive = {names[key]: value for key, value in found.items() if key in names}
+        made["upstream_connection_options"] = {"tcp_keepalive": keepalive}
     if cluster["protocol"] == "http":
         made["typed_extension_protocol_options"] = {_HTTP_OPTIONS: _http(cluster)}
     return made
 
 
 def _http(cluster: ClusterData) -> Json:
+    common: Json = {"idle_timeout": seconds(cluster["idle_timeout_ms"])}
+    limits = cluster.get("limits")
+    if limits is not None and limits["max_requests_per_connection"]:
+        common["max_requests_per_connection"] = limits["max_requests_per_connection"]
+    if limits is not None and limits["max_connection_ms"]:
+        common["max_connection_duration"] = seconds(limits["max_connection_ms"])
     return {
         "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
-        "common_http_protocol_options": {"idle_timeout": seconds(cluster["idle_timeout_ms"])},
+        "common_http_protocol_options": common,
         "explicit_http_config": {"http_protocol_options": {}},
     }
 
 
-def _endpoint(endpoint: EndpointData) -> Json:
-    where = {"address": endpoint["address"], "port_value": endpoint["port"]}
-    return {
-        "endpoint": {"address": {"socket_address": where}},
-        "load_balancing_weight": endpoint["weight"],
-        **({} if endpoint["healthy"] else {"health_status": "UNHEALTHY"}),
+def _thresholds(limits: LimitsData | None) -> Json:
+    if limits is None:
+        names = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+        return dict.fromkeys(names, _UNLIMITED)
+    made: Json = {
+        "max_connections": limits["max_connections"] or _UNLIMITED,
+        "max_pending_requests": limits["max_pending"] or _UNLIMITED,
+        "max_requests": limits["max_requests"] or _UNLIMITED,
+        "max_retries": limits["max_retries"] or _UNLIMITED,
     }
+    if limits["retry_budget_percent"]:
+        made["retry_budget"] = {
+            "budget_percent": {"value": limits["retry_budget_percent"]},
+            "min_retry_concurrency": limits["retry_budget_least"],
+        }
+    return made
 
 
-def _ring_size(points: int, cluster: ClusterData) -> int:
-    """The least size that gives a ring of this many points again.
-
-    The ring has ceil(scale) points, where scale is a multiple of the lightest share rounded up:
-    with unequal weights one less than that rounds to the same scale, and it itself may not.
-    """
-    weights = {item["weight"] for item in cluster["endpoints"] if item["healthy"]}
-    return points if len(weights) < 2 else points - 1
-
-
-def _limits() -> Json:
-    names = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-    return {name: _UNLIMITED for name in names}
+def _outlier(outlier: OutlierData) -> Json:
+    """A threshold of 0 is off; ejection by success rate is, as in Istio."""
+    made: Json = {
+        "interval": seconds(outlier["interval_ms"]),
+        "base_ejection_time": seconds(outlier["base_ejection_ms"]),
+        "max_ejection_percent": outlier["max_ejection_percent"],
+        "enforcing_success_rate": 0,
+        "split_external_local_origin_errors": outlier["split_local"],
+    }
+    counters = {
+        "consecutive_5xx": outlier["consecutive_5xx"],
+        "consecutive_gateway_failure": outlier["consecutive_gateway"],
+    }
+    if outlier["split_local"]:
+        counters["consecutive_local_origin_failure"] = outlier["consecutive_local"]
+    for name, threshold in counters.items():
+        made[f"enforcing_{name}"] = 100 if threshold else 0
+        if threshold:
+            made[name] = threshold
+    return made

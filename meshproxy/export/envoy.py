@@ -14,7 +14,7 @@ from meshproxy.export.listener import http_listener, tcp_listener
 from meshproxy.export.note import Json, Notes
 from meshproxy.export.route_config import bound_route_config, route_config
 from meshproxy.listen import Address
-from meshproxy.snapshot.model import ClusterData, SnapshotData
+from meshproxy.snapshot.model import ClusterData, ListenerData, SnapshotData
 
 NO_CLUSTER = "BlackHoleCluster"  # Istio's name for nowhere
 
@@ -48,13 +48,29 @@ def _listeners(
     for listener in snapshot["listeners"] or ():
         address = addresses[listener["id"]]
         if listener["protocol"] == "tcp":
-            target = by_id.get(listener["cluster"])
-            if target is None:
-                notes.add(f"listener {address}: its cluster does not exist; connections close")
-            made.append(tcp_listener(address, target["name"] if target else NO_CLUSTER))
+            made.append(_tcp_listener(listener, address, by_id, notes))
         elif listener["virtual_host"] >= 0:
             host = snapshot["virtual_hosts"].get(listener["virtual_host"])
             made.append(http_listener(address, bound_route_config(str(address), host, notes)))
         else:
             made.append(http_listener(address, route_config(str(address), snapshot, notes)))
     return made
+
+
+def _tcp_listener(
+    listener: ListenerData, address: Address, by_id: dict[int, ClusterData], notes: Notes
+) -> Json:
+    arms = listener.get("clusters") or [(listener["cluster"], 1)]
+    clusters: list[tuple[str, int]] = []
+    idle_ms = 0
+    for identity, weight in arms:
+        target = by_id.get(identity)
+        if target is None:
+            notes.add(f"listener {address}: a cluster does not exist; its connections close")
+            clusters.append((NO_CLUSTER, weight))
+        else:
+            idle_ms = idle_ms or target.get("tcp_idle_timeout_ms", 0)
+            clusters.append((target["name"], weight))
+            if "session_affinity_s" in target:
+                notes.add(f"{target['name']}: Envoy has no sessionAffinity with an expiry")
+    return tcp_listener(address, clusters, idle_ms)

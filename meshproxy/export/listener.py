@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshproxy.export.duration import seconds
 from meshproxy.export.note import Json
 from meshproxy.listen import Address
 
@@ -35,12 +36,19 @@ def http_listener(address: Address, routes: Json) -> Json:
     return _listener(address, "envoy.filters.network.http_connection_manager", manager)
 
 
-def tcp_listener(address: Address, cluster: str) -> Json:
-    proxy = {
+def tcp_listener(address: Address, clusters: list[tuple[str, int]], idle_ms: int) -> Json:
+    """To one cluster, or to several by weight, for each connection; `idle_ms` 0 = Envoy's hour."""
+    arms = [{"name": name, "weight": weight} for name, weight in clusters]
+    proxy: Json = {
         "@type": _TYPE + "network.tcp_proxy.v3.TcpProxy",
         "stat_prefix": f"outbound_{address}",
-        "cluster": cluster,
     }
+    if len(arms) == 1:
+        proxy["cluster"] = clusters[0][0]
+    else:
+        proxy["weighted_clusters"] = {"clusters": arms}
+    if idle_ms:
+        proxy["idle_timeout"] = seconds(idle_ms)
     return _listener(address, "envoy.filters.network.tcp_proxy", proxy)
 
 

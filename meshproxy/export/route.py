@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from meshproxy.export.duration import seconds
 from meshproxy.export.filter import filters_of, millionths
+from meshproxy.export.hash_policy import hash_policy_of
 from meshproxy.export.header import edits_of
 from meshproxy.export.match import match_of
 from meshproxy.export.note import Json, Notes
+from meshproxy.export.retry import retry_of
 from meshproxy.export.rewrite import redirect_of, rewrite_of
-from meshproxy.snapshot.model import DirectResponseData, HashPolicyData, RetryData, RouteData
+from meshproxy.snapshot.model import DirectResponseData, RouteData
 
 
 def route_of(route: RouteData, notes: Notes) -> Json:
@@ -39,9 +41,10 @@ def _action(route: RouteData, where: str, notes: Notes) -> Json:
         if route["rewrite"]["authority"]:
             made["host_rewrite_literal"] = route["rewrite"]["authority"]
     if "retry" in route and route["retry"]["attempts"] > 0:
-        made["retry_policy"] = _retry(route["retry"])
+        made["retry_policy"] = retry_of(route["retry"])
     if route["hash_policies"]:
-        made["hash_policy"] = [_hash_policy(policy) for policy in route["hash_policies"]]
+        cookies = {cookie["name"]: cookie for cookie in route.get("cookies", [])}
+        made["hash_policy"] = [hash_policy_of(item, cookies) for item in route["hash_policies"]]
     mirrors = [mirror for mirror in route.get("mirrors", []) if mirror["ppm"] > 0]
     if mirrors:
         made["request_mirror_policies"] = [
@@ -82,44 +85,3 @@ def _direct(direct: DirectResponseData) -> Json:
         except UnicodeDecodeError:
             made["body"] = {"inline_bytes": direct["body"]}
     return made
-
-
-def _retry(retry: RetryData) -> Json:
-    made: Json = {
-        "retry_on": ",".join(retry["retry_on"]),
-        "num_retries": retry["attempts"],
-        "host_selection_retry_max_attempts": 5,
-    }
-    if retry["per_try_timeout_ms"]:
-        made["per_try_timeout"] = seconds(retry["per_try_timeout_ms"])
-    if retry["status_codes"]:
-        made["retriable_status_codes"] = retry["status_codes"]
-    if retry["backoff_ms"]:
-        base = retry["backoff_ms"]
-        made["retry_back_off"] = {
-            "base_interval": seconds(base),
-            "max_interval": seconds(10 * base),
-        }
-    extension = "type.googleapis.com/envoy.extensions.retry."
-    if retry["avoid_previous"]:
-        kind = extension + "host.previous_hosts.v3.PreviousHostsPredicate"
-        predicate = {"name": "envoy.retry_host_predicates.previous_hosts"}
-        made["retry_host_predicate"] = [{**predicate, "typed_config": {"@type": kind}}]
-    if retry["remote_localities"]:
-        kind = extension + "priority.previous_priorities.v3.PreviousPrioritiesConfig"
-        made["retry_priority"] = {
-            "name": "envoy.retry_priorities.previous_priorities",
-            "typed_config": {"@type": kind, "update_frequency": 2},
-        }
-    return made
-
-
-def _hash_policy(policy: HashPolicyData) -> Json:
-    kind, name = policy
-    if kind == "header":
-        return {"header": {"header_name": name}}
-    if kind == "cookie":
-        return {"cookie": {"name": name}}
-    if kind == "query":
-        return {"query_parameter": {"name": name}}
-    return {"connection_properties": {"source_ip": True}}
