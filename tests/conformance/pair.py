@@ -108,6 +108,11 @@ def _masked(seen: Seen, message: Message) -> Fields:
     return sorted(made, key=lambda pair: pair[0])
 
 
+def _members(lines: list[str]) -> list[str]:
+    """Of a field whose lines Envoy joins."""
+    return [member for member in (item.strip() for item in ",".join(lines).split(",")) if member]
+
+
 def _compare(what: str, engine: object, envoy: object) -> list[str]:
     return [] if engine == envoy else [f"{what}: {engine!r} != {envoy!r}"]
 
@@ -118,6 +123,6 @@ def _compare_fields(what: str, engine: Fields, envoy: Fields) -> list[str]:
         left = [value for key, value in engine if key == name]
         right = [value for key, value in envoy if key == name]
         if name in JOINED or name.startswith("x-envoy-"):
-            left, right = [",".join(filter(None, left))], [",".join(filter(None, right))]
+            left, right = _members(left), _members(right)
         found += _compare(f"{what} {name}", left, right)
     return found
