@@ -124,6 +124,7 @@ def cors_of(cors: CorsPolicy) -> CorsData | None:
 def retry_of(retry: HttpRetry | None, is_hashed: bool) -> RetryData | None:
     """`is_hashed`: one destination with consistentHash, whose ring walks on by itself. None when
     the rule turns retries off."""
+    is_default = retry is None
     if retry is None:
         retry = HttpRetry.model_construct(attempts=DEFAULT_ATTEMPTS)
     if retry.attempts <= 0:
@@ -142,6 +143,7 @@ def retry_of(retry: HttpRetry | None, is_hashed: bool) -> RetryData | None:
         "backoff_ms": retry.backoff or BACKOFF_MS,
         "avoid_previous": not is_hashed if avoid is None else avoid,
         "remote_localities": retry.retry_remote_localities,
+        "is_default": is_default,
     }
 
 
