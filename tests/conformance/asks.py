@@ -122,7 +122,7 @@ def _ask_cors(draw: st.DrawFn, draft: Draft) -> None:
 
 def _mutate(draw: st.DrawFn, draft: Draft) -> None:
     """One step away."""
-    how = draw(st.integers(0, 12))
+    how = draw(st.integers(0, 14))
     fields = draft["fields"]
     if how == 0:
         draft["path"] = draft["path"].swapcase()
@@ -153,7 +153,7 @@ def _mutate(draw: st.DrawFn, draft: Draft) -> None:
     elif how == 11:
         fields.append(draw(st.sampled_from(_PROXY_FIELDS)))
     else:
-        draft["path"] = draw(st.sampled_from(r.PATHS))
+        draft["path"] = draw(st.sampled_from(r.ROUGH_PATHS))
 
 
 _PROXY_FIELDS = [

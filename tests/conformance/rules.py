@@ -7,10 +7,16 @@ from typing import Any
 from conformance.case import EMPTY_SERVICE, SERVICES, UNKNOWN_SERVICE, Rule
 from hypothesis import strategies as st
 
-# Normal already: path normalisation is another subject.
 PATHS = [
     *("/", "/a", "/a/", "/a/b", "/ab", "/A/b", "/foo", "/foo/", "/foobar", "/foo/x/y", "/FOO"),
     *("/v1/items/7", "/v1/items", "/v2", "//a", "/a%20b", "/a%2Fb", "/x.y~z-_", "/banana"),
+]
+# The proxy brings these into their normal form, or refuses them.
+ROUGH_PATHS = [
+    *("/a/../b", "/foo/%2e%2e/ab", "/a/./b", "/%66oo", "/foo%2Fx", "/a/b/..", "/a/b/.", "/../a"),
+    *("/a\\b", "/a;x/../b", "/a/%7Efoo", "/%c3%a9", "/a/%", "/a/%zz", "//a//b", "/a//../b"),
+    *("/foo/%2E", "/%2e/foo", "/a%5Cb", "/a%00b", "/a#x", "/a/..", "/..", "/a<b>", "/a|b", "/é"),
+    *("/a/.../b", "/a/..b", "/v1/items/%37", "/foo/x/%2e%2e%2fy", "/a^b", '/a"b', "/a{b}`c"),
 ]
 # Each regex with texts that match it and texts that nearly do.
 PATH_REGEXES = {
