@@ -8,6 +8,7 @@ from typing import Any
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.listen import Address
 from meshproxy.snapshot.model import ClusterData, EndpointData, SnapshotData
+from meshproxy.telemetry.health import is_ejected
 
 _GAUGES = ("cx_active", "rq_active")
 _COUNTERS = ("cx_total", "cx_connect_fail", "rq_total", "rq_success", "rq_error", "rq_timeout")
@@ -22,7 +23,7 @@ def clusters_text(snapshot: SnapshotData, scoreboard: Scoreboard) -> str:
             counters = scoreboard.endpoint(endpoint["slot"])
             lines += [f"{prefix}{key}::{counters[key]}\n" for key in (*_GAUGES, *_COUNTERS)]
             lines.append(f"{prefix}pod::{endpoint['name']}\n")
-            lines.append(f"{prefix}health_flags::{_health_flags(endpoint)}\n")
+            lines.append(f"{prefix}health_flags::{_health_flags(endpoint, scoreboard)}\n")
             lines.append(f"{prefix}weight::{endpoint['weight']}\n")
     return "".join(lines)
 
@@ -51,13 +52,19 @@ def _host_status(endpoint: EndpointData, scoreboard: Scoreboard) -> dict[str, An
         },
         "pod": endpoint["name"],
         "stats": stats,
-        "health_status": {"eds_health_status": "HEALTHY" if endpoint["healthy"] else "UNHEALTHY"},
+        "health_status": {
+            "eds_health_status": "HEALTHY" if endpoint["healthy"] else "UNHEALTHY",
+            "failed_outlier_check": is_ejected(scoreboard, endpoint["slot"]),
+        },
         "weight": endpoint["weight"],
     }
 
 
-def _health_flags(endpoint: EndpointData) -> str:
-    return "healthy" if endpoint["healthy"] else "/failed_eds_health"
+def _health_flags(endpoint: EndpointData, scoreboard: Scoreboard) -> str:
+    flags = "" if endpoint["healthy"] else "/failed_eds_health"
+    if is_ejected(scoreboard, endpoint["slot"]):
+        flags += "/failed_outlier_check"
+    return flags or "healthy"
 
 
 def _clusters(snapshot: SnapshotData) -> Iterator[ClusterData]:

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from meshproxy import __version__
 from meshproxy._fast.scoreboard import HISTOGRAM_BOUNDS_MS
 from meshproxy.snapshot.model import ClusterData
+from meshproxy.telemetry.health import is_ejected
 from meshproxy.telemetry.status import ProxyStatus
 
 _ISTIO_LABELS = (
@@ -54,10 +55,19 @@ _CLUSTER_UNTYPED = {
     "rq_retry": "envoy_cluster_upstream_rq_retry",
     "cx_connect_fail": "envoy_cluster_upstream_cx_connect_fail",
     "cx_none_healthy": "envoy_cluster_upstream_cx_none_healthy",
+    "cx_overflow": "envoy_cluster_upstream_cx_overflow",
+    "rq_overflow": "envoy_cluster_upstream_rq_pending_overflow",
+    "rq_retry_success": "envoy_cluster_upstream_rq_retry_success",
+    "rq_retry_overflow": "envoy_cluster_upstream_rq_retry_overflow",
+    "ejections": "envoy_cluster_outlier_detection_ejections_enforced_total",
+    "ejections_overflow": "envoy_cluster_outlier_detection_ejections_overflow",
+    "rq_replayed": "meshproxy_cluster_rq_replayed",
+    "cx_aged": "meshproxy_keepalive_race_avoided",
 }
 _CLUSTER_GAUGES = {
     "rq_active": "envoy_cluster_upstream_rq_active",
     "cx_active": "envoy_cluster_upstream_cx_active",
+    "rq_pending": "envoy_cluster_upstream_rq_pending_active",
 }
 
 
@@ -155,6 +165,11 @@ class ScoreboardCollector(Collector):
         total = GaugeMetricFamily(
             "envoy_cluster_membership_total", "Endpoints.", labels=[_CLUSTER]
         )
+        ejected = GaugeMetricFamily(
+            "envoy_cluster_outlier_detection_ejections_active",
+            "Endpoints out for their failures.",
+            labels=[_CLUSTER],
+        )
         for cluster in clusters:
             name = cluster["name"]
             counters = self._status.scoreboard.cluster(cluster["id"])
@@ -164,10 +179,13 @@ class ScoreboardCollector(Collector):
                 by_class.add_metric([code_class, name], count)
             healthy.add_metric([name], sum(e["healthy"] for e in cluster["endpoints"]))
             total.add_metric([name], len(cluster["endpoints"]))
+            out = sum(is_ejected(self._status.scoreboard, e["slot"]) for e in cluster["endpoints"])
+            ejected.add_metric([name], out)
         yield from families.values()
         yield by_class
         yield healthy
         yield total
+        yield ejected
 
     def _count_classes(self, cluster_id: int) -> dict[str, int]:
         classes: dict[str, int] = {}
