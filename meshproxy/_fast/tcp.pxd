@@ -26,9 +26,13 @@ cdef class TcpSession(Transport):
     cdef TcpSide up
     cdef Cluster cluster
     cdef Endpoint endpoint
-    cdef Timer timer               # connect timeout
+    cdef Timer timer               # connect timeout, then idle timeout and longest life
+    cdef uint64_t opened_us
+    cdef uint64_t active_us        # last bytes either way
     cdef bint is_open
 
     cdef int open(self, int fd) except -1
+    cdef int connect_failed(self) except -1
+    cdef int start_idle_timer(self) except -1
     cdef void count(self, TcpSide side, size_t n) noexcept
     cdef void close_now(self) noexcept

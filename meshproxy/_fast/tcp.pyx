@@ -6,6 +6,7 @@ cimport cython
 from .balancer cimport PickRequest
 from .clib.epoll cimport *
 from .clib.socket cimport *
+from .options cimport set_upstream_options
 from .transport cimport *
 
 cdef enum:
@@ -32,12 +33,13 @@ cdef class TcpSide(Transport):
                 return 0
             getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &error, &width)
             if error:
-                session.cluster.column.cx_connect_fail += 1
-                session.endpoint.column.cx_connect_fail += 1
+                session.connect_failed()
                 session.close_now()
                 return 0
             self.is_connecting = False
-            self.rt.reactor.cancel(&session.timer)
+            session.start_idle_timer()
+            if self.fd < 0:
+                return 0
             self.other.pump()
         if self.fd >= 0 and events & EPOLLOUT and self.out is not None:
             error = self.flush()
@@ -107,7 +109,7 @@ cdef class TcpSession(Transport):
     # Takes over fd. Without an endpoint the connection is closed at once (UH).
     cdef int open(self, int fd) except -1:
         cdef PickRequest request
-        cdef int one = 1, up
+        cdef int up
         self.rt.column.downstream_cx_total += 1
         request.random = &self.rt.random
         request.attempt = 0
@@ -120,15 +122,18 @@ cdef class TcpSession(Transport):
                 self.cluster.column.cx_none_healthy += 1
             close(fd)
             return 0
+        if not self.cluster.limits.may_connect():
+            self.cluster.column.cx_overflow += 1
+            close(fd)
+            return 0
         up = socket(self.endpoint.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
         if up < 0:
             close(fd)
             return 0
-        setsockopt(up, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+        set_upstream_options(up, self.cluster)
         if connect(up, <const sockaddr*>&self.endpoint.address, self.endpoint.address_len) < 0 and (
                 errno != EINPROGRESS):
-            self.cluster.column.cx_connect_fail += 1
-            self.endpoint.column.cx_connect_fail += 1
+            self.connect_failed()
             close(up)
             close(fd)
             return 0
@@ -154,16 +159,43 @@ cdef class TcpSession(Transport):
         return 0
 
     cdef void count(self, TcpSide side, size_t n) noexcept:
+        self.active_us = self.rt.reactor.now_us
         if side is self.down:
             self.cluster.column.request_bytes += n
         else:
             self.cluster.column.response_bytes += n
 
-    cdef int on_timer(self, Timer* t) except -1:
+    cdef int connect_failed(self) except -1:
+        cdef dict event
         self.cluster.column.cx_connect_fail += 1
         self.endpoint.column.cx_connect_fail += 1
-        self.close_now()
+        event = self.cluster.report(self.endpoint, 503, True, self.rt.reactor.now_us)
+        if event is not None and self.rt.on_health_event is not None:
+            self.rt.on_health_event(event)
         return 0
+
+    # Connected: from now on the timer looks for idleness and for the longest a session may live.
+    cdef int start_idle_timer(self) except -1:
+        self.active_us = self.opened_us = self.rt.reactor.now_us
+        self.rt.reactor.cancel(&self.timer)
+        self.cluster.report(self.endpoint, 200, False, self.opened_us)
+        return self.on_timer(&self.timer)
+
+    cdef int on_timer(self, Timer* t) except -1:
+        cdef uint64_t now = self.rt.reactor.now_us, due = 0, idle = self.cluster.tcp_idle_timeout_us
+        cdef uint64_t longest = self.cluster.limits.max_connection_us
+        if self.up.is_connecting:
+            self.connect_failed()
+            self.close_now()
+            return 0
+        if (idle and now - self.active_us >= idle) or (longest and now - self.opened_us >= longest):
+            self.close_now()
+            return 0
+        if idle:
+            due = self.active_us + idle
+        if longest and (due == 0 or self.opened_us + longest < due):
+            due = self.opened_us + longest
+        return self.rt.reactor.arm(t, due) if due else 0
 
     cdef void close_now(self) noexcept:
         cdef TcpSide down = self.down

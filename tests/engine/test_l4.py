@@ -7,7 +7,7 @@ import hashlib
 import random
 
 import pytest
-from support.engine import Peer, Rig, Upstream, cluster, until
+from support.engine import Peer, Rig, Upstream, answer, cluster, request, until
 
 MIB = 1 << 20
 
@@ -218,3 +218,65 @@ async def test_sessions_outlive_a_swap_that_removes_their_endpoint(rig: Rig) -> 
     assert await client.recv_exactly(3) == b"two"
     fresh = await rig.client(proxy.tcp_port)
     assert await fresh.recv_exactly(3) == b"new"
+
+
+async def test_session_without_bytes_ends_after_its_idle_time(rig: Rig) -> None:
+    async def hold(peer: Peer, up: Upstream) -> None:
+        await peer.recv_all()
+
+    up = rig.upstream(hold)
+    data = cluster(0, up.port, protocol="tcp")
+    data["tcp_idle_timeout_ms"] = 80
+    proxy = rig.proxy(clusters=[data], tcp_cluster=0, routes=[])
+    client = await rig.client(proxy.tcp_port)
+    assert await client.is_closed()
+    await until(lambda: up.ended == 1)
+
+
+async def test_endpoint_that_refuses_connections_is_ejected(rig: Rig) -> None:
+    up = rig.upstream(answer)
+    refused = rig.refused_port()
+    data = cluster(0, up.port, refused, protocol="tcp")
+    data["outlier"] = {
+        "consecutive_5xx": 2,
+        "consecutive_gateway": 0,
+        "consecutive_local": 5,
+        "split_local": False,
+        "interval_ms": 10_000,
+        "base_ejection_ms": 30_000,
+        "max_ejection_percent": 50,
+    }
+    proxy = rig.proxy(clusters=[data], tcp_cluster=0, routes=[])
+    events: list[object] = []
+    proxy.engine.on_health_event(events.append)
+    for _ in range(12):
+        client = await rig.client(proxy.tcp_port)
+        await client.send(request())
+        await client.is_closed()
+    assert proxy.endpoint(refused)["cx_connect_fail"] == 2
+    assert len(events) == 1
+
+
+async def test_sessions_beyond_the_limit_are_closed_at_once(rig: Rig) -> None:
+    async def hold(peer: Peer, up: Upstream) -> None:
+        await peer.recv_all()
+
+    up = rig.upstream(hold)
+    data = cluster(0, up.port, protocol="tcp")
+    data["limits"] = {
+        "max_connections": 2,
+        "max_pending": 0,
+        "max_requests": 0,
+        "max_requests_per_connection": 0,
+        "max_retries": 0,
+        "max_connection_ms": 0,
+        "retry_budget_percent": 0,
+        "retry_budget_least": 0,
+    }
+    proxy = rig.proxy(clusters=[data], tcp_cluster=0, routes=[])
+    for _ in range(2):
+        await rig.client(proxy.tcp_port)
+    await until(lambda: len(up.peers) == 2)
+    third = await rig.client(proxy.tcp_port)
+    assert await third.is_closed()
+    assert proxy.board.cluster(0)["cx_overflow"] == 1
