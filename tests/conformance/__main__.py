@@ -9,9 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from conformance.envoy import find_envoy
 from conformance.report import LEVELS, Tally, describe, run
 from conformance.shrink import shrink
+from conformance.sidecar import find_envoy
 
 SHOWN = 5
 

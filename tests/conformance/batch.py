@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from conformance.case import ARM, Ask, Case
 from conformance.engine import EngineSide
-from conformance.envoy import Envoy
 from conformance.lower import snapshot_of
 from conformance.pair import Seen, differences
+from conformance.sidecar import Envoy
 from conformance.upstream import PAIR, PICK, Recorder
 from support.engine import Peer, connect
 

