@@ -466,10 +466,3 @@ cdef class Http1Downstream(Downstream):
             self.remote_len = <size_t>(at - self.remote_buf)
         n[0] = self.remote_len
         return self.remote_buf
-
-    cdef bytes source_ip(self):
-        cdef size_t n = 0
-        cdef const char* p = self.remote_text(&n)
-        if p == NULL:
-            return b""
-        return p[:n].rpartition(b":")[0].strip(b"[]")

@@ -53,6 +53,8 @@ cdef class Route:
     cdef bint is_plain             # none of the above: the stream asks once
     cdef HashPolicy hash_policies[MAX_HASH_POLICIES]
     cdef int hash_count
+    cdef bint hashes_remote        # a policy may look at the client's address
+    cdef dict cookies              # name -> CookieData of the cookies made when absent
     cdef list names                # owns the bytes that hash_policies borrow
 
     # -1 when all conditions hold, else the index of the first that does not.

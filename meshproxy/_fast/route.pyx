@@ -34,6 +34,7 @@ cdef class Route:
         self.fill_actions(data)
         self.names = []
         self.hash_count = 0
+        self.hashes_remote = False
         for kind, name in data["hash_policies"][:MAX_HASH_POLICIES]:
             encoded = name.encode()
             self.names.append(encoded)
@@ -42,6 +43,7 @@ cdef class Route:
             policy.name = encoded
             policy.name_len = len(encoded)
             self.hash_count += 1
+            self.hashes_remote |= kind == "source_ip" or encoded in self.cookies
 
     cdef int fill_actions(self, data) except -1:
         redirect = data.get("redirect")
@@ -73,7 +75,8 @@ cdef class Route:
                                   or self.arm_request_edits or self.arm_authorities)
         self.edits_response = bool(self.response_edits or self.arm_response_edits
                                    or self.cors is not None)
-        self.is_plain = not (self.redirect is not None or self.is_direct or self.fault is not None
+        self.cookies = {c["name"].encode(): c for c in data.get("cookies", ())}
+        self.is_plain = not (self.cookies or self.redirect is not None or self.is_direct or self.fault is not None
                              or self.cors is not None or self.mirrors or self.edits_request
                              or self.edits_response)
         return 0

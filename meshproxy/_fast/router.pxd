@@ -41,5 +41,6 @@ cdef class VirtualHost:
 
     cdef Route match(self, const RequestView* v)
 
-# Combines the route's hash policies (ISTIO 3.7). 1 and out[0] set, or 0: no policy found a value.
-cdef int request_hash(Route route, const RequestView* v, bytes source_ip, uint64_t* out) except -1
+# Combines the route's hash policies (ISTIO 3.7). 1 and out[0] set, or 0: no policy found a value. A cookie that the
+# route makes is made from `remote` (the client's ip:port); its (name, value) for Set-Cookie goes to `made`.
+cdef int request_hash(Route route, const RequestView* v, bytes remote, uint64_t* out, list made) except -1

@@ -170,7 +170,7 @@ cdef int hash_header(const RequestView* v, const char* name, size_t n, uint64_t*
     return 1
 
 
-cdef int request_hash(Route route, const RequestView* v, bytes source_ip, uint64_t* out) except -1:
+cdef int request_hash(Route route, const RequestView* v, bytes remote, uint64_t* out, list made) except -1:
     cdef int i, found = 0, has
     cdef uint64_t one = 0
     cdef const char* value = NULL
@@ -181,6 +181,7 @@ cdef int request_hash(Route route, const RequestView* v, bytes source_ip, uint64
         if policy.kind == HASH_HEADER:
             has = hash_header(v, policy.name, policy.name_len, &one)
         elif policy.kind == HASH_SOURCE_IP:
+            source_ip = remote.rpartition(b":")[0].strip(b"[]")
             has = len(source_ip) > 0
             if has:
                 one = xxh64_intdigest(source_ip)
@@ -191,7 +192,26 @@ cdef int request_hash(Route route, const RequestView* v, bytes source_ip, uint64
                 has = query_find(v, policy.name, policy.name_len, &value, &value_len)
             if has:
                 one = xxh64_intdigest(value[:value_len])
+            elif policy.kind == HASH_COOKIE and policy.name[:policy.name_len] in route.cookies:
+                fresh = b"%016x" % xxh64_intdigest(remote)
+                one = xxh64_intdigest(fresh)
+                has = 1
+                if made is not None:
+                    made.append(set_cookie(route.cookies[policy.name[:policy.name_len]], fresh))
         if has:
             out[0] = (rotl(out[0], 1) ^ one) if found else one
             found = 1
     return found
+
+
+# Envoy's form: NAME="HEX"; Max-Age=TTL; Path=PATH; ATTRS; HttpOnly
+cdef tuple set_cookie(spec, bytes value):
+    parts = [b'%b="%b"' % (spec["name"].encode(), value)]
+    if spec["ttl_s"]:
+        parts.append(b"Max-Age=%d" % spec["ttl_s"])
+    if spec["path"]:
+        parts.append(b"Path=%b" % spec["path"].encode())
+    for name, text in spec["attributes"]:
+        parts.append(name.encode() + (b"=" + text.encode() if text else b""))
+    parts.append(b"HttpOnly")
+    return b"set-cookie", b"; ".join(parts)

@@ -219,8 +219,8 @@ cdef class Snapshot:
         request.attempt = 0
         request.now_us = monotonic_us()
         request.hash = 0
-        request.has_hash = route.hash_count > 0 and request_hash(route, &h.view, source_ip,
-                                                                 &request.hash)
+        request.has_hash = route.hash_count > 0 and request_hash(
+            route, &h.view, source_ip + b":0" if source_ip else b"", &request.hash, None)
         if request.has_hash:
             answer["hash"] = request.hash
         if route.edits_request:

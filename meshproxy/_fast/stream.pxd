@@ -45,7 +45,6 @@ cdef class Downstream(Transport):
     cdef int resume_request(self) except -1
     cdef int abort(self) except -1     # closes at once; the stream hears on_downstream_closed
     cdef const char* remote_text(self, size_t* n) noexcept
-    cdef bytes source_ip(self)
 
 cdef class Stream(UpstreamSink):
     cdef Runtime rt
@@ -95,6 +94,7 @@ cdef class Stream(UpstreamSink):
     cdef bint has_hash
     cdef bint explains             # the client asked for the decision, and may
     cdef uint64_t hash
+    cdef list made_cookies         # (b"set-cookie", value) of the hash policies, or None
     cdef list cors_lines           # to add to the response, or None
     cdef list mirrors              # Mirror copies not sent yet, or None
 

@@ -62,9 +62,6 @@ cdef class Downstream(Transport):
         n[0] = 0
         return NULL
 
-    cdef bytes source_ip(self):
-        return b""
-
 
 @cython.final
 @cython.no_gc_clear  # __dealloc__ needs rt; finish() breaks the cycles
@@ -114,7 +111,9 @@ cdef class Stream(UpstreamSink):
         if self.is_finished:
             return 0
         if self.route.hash_count:
-            self.has_hash = request_hash(self.route, &h.view, self.downstream.source_ip(), &self.hash)
+            self.made_cookies = [] if self.route.cookies else None
+            self.has_hash = request_hash(self.route, &h.view, self.origin().remote if self.route.hashes_remote else b"", &self.hash,
+                                         self.made_cookies)
         self.encode_head(h)
         if self.framing != BODY_NONE and self.route.retry is not None:
             self.keeps_body = self.route.retry.is_users or self.is_idempotent()
@@ -448,6 +447,8 @@ cdef class Stream(UpstreamSink):
             for name, _ in self.cors_lines:
                 drop_header(&h.headers, h.base, name)
             lines = lines_bytes(self.cors_lines)
+        if self.made_cookies:
+            lines += lines_bytes(self.made_cookies)
         if self.explains:
             lines += self.explanation()
         if self.route is None or not self.route.edits_response:

@@ -154,3 +154,25 @@ async def test_single_endpoint_serves_under_every_policy(rig: Rig, policy: str) 
     proxy = rig.proxy(up.port, policy=policy)
     client = await rig.client(proxy.port)
     assert await names(client, 5) == ["only"] * 5
+
+
+async def test_cookie_policy_makes_the_cookie_that_keeps_a_client_on_its_endpoint(
+    rig: Rig,
+) -> None:
+    ups = [rig.upstream(answer, f"u{n}") for n in range(3)]
+    chosen = route(hash_policies=[("cookie", "user")])
+    chosen["cookies"] = [
+        {"name": "user", "path": "/", "ttl_s": 60, "attributes": [("SameSite", "Lax")]}
+    ]
+    data = cluster(0, *(up.port for up in ups), policy="RING_HASH")
+    proxy = rig.proxy(clusters=[data], routes=[chosen])
+    for _ in range(5):
+        client = await rig.client(proxy.port)
+        first = await client.get()
+        made = first.header("set-cookie")
+        assert made is not None
+        assert made.endswith("; Max-Age=60; Path=/; SameSite=Lax; HttpOnly")
+        pair = made.split(";")[0].replace('"', "")
+        other = await rig.client(proxy.port)
+        again = await other.get("/", f"Cookie: a=b; {pair}")
+        assert (again.body, again.header("set-cookie")) == (first.body, None)
