@@ -23,6 +23,7 @@ JOINED = {
     *("accept", "content-type", "access-control-request-method", "connection", "te", "via"),
     *("access-control-request-headers", "access-control-allow-origin", "cache-control", "vary"),
     *("access-control-expose-headers", "access-control-allow-credentials", "location"),
+    "x-forwarded-host",
 }
 
 

@@ -43,7 +43,7 @@ def differences(ask: Ask, engine: Seen, envoy: Seen) -> list[str]:
     if engine.answer is None or envoy.answer is None:
         return [*found, *_compare("answer", engine.answer is None, envoy.answer is None)]
     found += _compare("status", engine.answer.status, envoy.answer.status)
-    ignored = _ignored(ask, engine, envoy)
+    ignored = _ignored(ask, engine)
     left_fields, right_fields = (
         [pair for pair in _masked(side, side.answer) if pair[0] not in ignored]
         for side in (engine, envoy)
@@ -54,17 +54,13 @@ def differences(ask: Ask, engine: Seen, envoy: Seen) -> list[str]:
     return found + _compare("delayed", engine.took_s >= DELAYED_S, envoy.took_s >= DELAYED_S)
 
 
-def _ignored(ask: Ask, engine: Seen, envoy: Seen) -> set[str]:
+def _ignored(ask: Ask, engine: Seen) -> set[str]:
     """Fields of an answer that may differ."""
     ignored = set()
     if ask.method == "HEAD" or (engine.answer and engine.answer.status == 204):
         ignored |= _FRAMING
     if ask.body is not None and not engine.requests:
         ignored.add("connection")  # answered before the body was read, or after: chance decides
-    fields = [dict(side.answer.fields) for side in (engine, envoy) if side.answer is not None]
-    is_local = all("x-envoy-upstream-service-time" not in item for item in fields)
-    if is_local and [item.get("content-type") for item in fields] == [None, "text/plain"]:
-        ignored.add("content-type")  # removed by the rule, and put back
     return ignored
 
 

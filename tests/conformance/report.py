@@ -34,7 +34,7 @@ class Tally:
     cases: int = 0
     reached: int = 0  # pairs that an upstream saw
     statuses: Counter[int] = field(default_factory=Counter)
-    open: Counter[str] = field(default_factory=Counter)
+    known: Counter[str] = field(default_factory=Counter)
     news: list[Outcome] = field(default_factory=list)
 
     def add(self, outcomes: list[Outcome]) -> None:
@@ -47,7 +47,7 @@ class Tally:
             if outcome.differences:
                 reason = reason_of(outcome)
                 if reason:
-                    self.open[reason] += 1
+                    self.known[reason] += 1
                 else:
                     news.append(outcome)
         if news:
@@ -56,14 +56,14 @@ class Tally:
             self.news += [item for item in again if item.differences and not reason_of(item)]
 
     def summary(self) -> str:
-        agreed = self.pairs - len(self.news) - sum(self.open.values())
+        agreed = self.pairs - len(self.news) - sum(self.known.values())
         lines = [
             f"{self.pairs} pairs of {self.cases} rule sets: {agreed} agree,"
-            f" {sum(self.open.values())} differ by open points, {len(self.news)} are news",
+            f" {sum(self.known.values())} differ as known, {len(self.news)} are news",
             f"  {self.reached} reached an upstream; statuses "
             + ", ".join(f"{status}: {n}" for status, n in sorted(self.statuses.items())),
         ]
-        lines += [f"  open, {n}: {reason}" for reason, n in self.open.most_common()]
+        lines += [f"  {n} {reason}" for reason, n in self.known.most_common()]
         return "\n".join(lines)
 
 

@@ -117,13 +117,18 @@ _MATCH: dict[str, st.SearchStrategy[Any]] = {
 _MATCHES = [*_MATCH, "uri", "headers"]
 
 
+def _has_lines(name: str) -> bool:
+    """Whether a second line of it is visible to a variable; Envoy joins those of some names."""
+    return name not in ("user-agent", "cookie")
+
+
 def operations(names: list[str], values: list[str]) -> st.SearchStrategy[Rule]:
     name, value = st.sampled_from(names), st.sampled_from(values)
     return st.fixed_dictionaries(
         {},
         optional={
             "set": st.dictionaries(name, value, min_size=1, max_size=2),
-            "add": st.dictionaries(name, value, min_size=1, max_size=2),
+            "add": st.dictionaries(name.filter(_has_lines), value, min_size=1, max_size=2),
             "remove": st.lists(name, min_size=1, max_size=2, unique=True),
         },
     )
