@@ -14,7 +14,13 @@ from .model import Model
 from .places import Path, Places
 from .problem import Finding, hint, quote
 
-HARMLESS = ("None", False)  # values of a LATER field that ask for nothing
+HARMLESS = (
+    "None",
+    False,
+    0,
+    "DEFAULT",
+    "DO_NOT_UPGRADE",
+)  # values of a LATER field that ask for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def _walk(
                 yield _unknown(model, shapes, here, key, strict)
             continue
         if key in model.LATER and value not in (None, *HARMLESS):
-            yield Finding("MP105", here, f"{key} has no effect yet: {model.LATER[key]}")
+            yield Finding("MP116", here, f"{key} has no effect yet: {model.LATER[key]}")
         if shape.holds == "labels":
             if isinstance(value, dict):
                 yield from _read_labels(value, here, places)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from meshproxy.config.load_balancer import DEFAULT_TABLE_SIZE
 from meshproxy.config.service import ServicePort
 from meshproxy.discovery.endpoint import Endpoint
+from meshproxy.discovery.locality import as_labels
 from meshproxy.errors import CapacityError
 
+from .locality import Home, arrange
 from .mesh_service import MeshService
 from .model import ClusterData, EndpointData, LoadBalancerData
 from .policy import DestinationPolicy, Policy
 from .protocol import Protocol, port_protocol
 from .ring import BuildRing, ring_of
+from .settings import add_settings, timeouts
 from .slots import Slots
-
-CONNECT_TIMEOUT_MS = 10_000  # Istio's mesh default
-IDLE_TIMEOUT_MS = 3_600_000  # Envoy's default for upstream connections, 1 h
 
 
 def cluster_name(host: str, port: int, subset: str = "") -> str:
@@ -27,10 +28,13 @@ def cluster_name(host: str, port: int, subset: str = "") -> str:
 class ClusterCompiler:
     """Makes ClusterData; owns the cluster and endpoint slots."""
 
-    def __init__(self, clusters: Slots, endpoints: Slots, build_ring: BuildRing) -> None:
+    def __init__(
+        self, clusters: Slots, endpoints: Slots, build_ring: BuildRing, home: Home
+    ) -> None:
         self.clusters = clusters
         self.endpoints = endpoints
         self._build_ring = build_ring
+        self._home = home
 
     def names(
         self, service: MeshService, policy: DestinationPolicy
@@ -45,6 +49,7 @@ class ClusterCompiler:
 
     def compile(
         self,
+        service: MeshService,
         name: str,
         protocol: Protocol,
         endpoints: Sequence[Endpoint],
@@ -53,12 +58,15 @@ class ClusterCompiler:
         subset: str,
     ) -> ClusterData:
         """Make one cluster. Raises CapacityError, holding nothing new, when a table is full."""
-        labels = policy.subsets[subset].labels.items() if subset else ()
-        chosen = [item for item in endpoints if not labels or labels <= item.labels.items()]
-        identity, made = self._take(name, chosen)
         blocks = policy.resolve(port, subset)
-        connect_ms, idle_ms = _timeouts(blocks)
-        return {
+        chosen = [item for item in endpoints if self._belongs(item, policy, subset)]
+        if blocks.outlier is not None and blocks.outlier.min_health_percent:
+            # as Istio: in panic "all" are all the ready ones
+            chosen = [item for item in chosen if item.healthy]
+        identity, made = self._take(name, chosen)
+        self._place(service, blocks, chosen, made)
+        connect_ms, idle_ms = timeouts(blocks)
+        cluster: ClusterData = {
             "id": identity,
             "name": name,
             "protocol": protocol,
@@ -67,6 +75,40 @@ class ClusterCompiler:
             "idle_timeout_ms": idle_ms,
             "endpoints": made,
         }
+        add_settings(cluster, blocks)
+        if protocol == "tcp" and service.affinity_s:
+            cluster["session_affinity_s"] = service.affinity_s
+        return cluster
+
+    def _belongs(self, item: Endpoint, policy: DestinationPolicy, subset: str) -> bool:
+        if not subset:
+            return True
+        labels = policy.subsets[subset].labels
+        if labels.items() <= item.labels.items():
+            return True
+        topology = as_labels(self._home.locate(item))
+        return labels.items() <= {**item.labels, **topology}.items()
+
+    def _place(
+        self,
+        service: MeshService,
+        policy: Policy,
+        chosen: list[Endpoint],
+        made: list[EndpointData],
+    ) -> None:
+        """Write localities, and what they come to, into endpoints that are being made."""
+        balancer = policy.load_balancer
+        setting = balancer.locality_lb_setting if balancer is not None else None
+        has_outlier = policy.outlier is not None
+        standings = arrange(chosen, self._home, setting, has_outlier, service.distribution)
+        for item, data, standing in zip(chosen, made, standings, strict=True):
+            locality = self._home.locate(item)
+            if locality:
+                data["locality"] = locality
+            if standing.priority:
+                data["priority"] = standing.priority
+            if standing.weight is not None:
+                data["locality_weight"] = standing.weight
 
     def _take(self, name: str, chosen: list[Endpoint]) -> tuple[int, list[EndpointData]]:
         """Take all slots of a cluster, or none."""
@@ -112,24 +154,15 @@ class ClusterCompiler:
         if balancer is None:
             return {"policy": "LEAST_REQUEST"}
         if balancer.consistent_hash is not None:
+            maglev = balancer.consistent_hash.maglev
+            if maglev is not None:
+                return {"policy": "MAGLEV", "table_size": maglev.table_size or DEFAULT_TABLE_SIZE}
             minimum = balancer.consistent_hash.ring_size
             hashes, picks = ring_of(endpoints, minimum, self._build_ring)
             return {"policy": "RING_HASH", "ring_hashes": hashes, "ring_endpoints": picks}
-        if balancer.simple == "ROUND_ROBIN":
-            return {"policy": "ROUND_ROBIN"}
-        if balancer.simple == "RANDOM":
-            return {"policy": "RANDOM"}
+        if balancer.simple in ("ROUND_ROBIN", "RANDOM", "PASSTHROUGH"):
+            return {"policy": balancer.simple}
         return {"policy": "LEAST_REQUEST"}
-
-
-def _timeouts(policy: Policy) -> tuple[int, int]:
-    pool = policy.connection_pool
-    connect_ms = pool.tcp.connect_timeout if pool else None
-    idle_ms = pool.http.idle_timeout if pool else None
-    return (
-        CONNECT_TIMEOUT_MS if connect_ms is None else connect_ms,
-        IDLE_TIMEOUT_MS if idle_ms is None else idle_ms,
-    )
 
 
 _EMPTY: ClusterData = {

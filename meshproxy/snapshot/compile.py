@@ -17,6 +17,7 @@ from meshproxy.errors import CapacityError
 from .cluster import ClusterCompiler
 from .destination import DestinationResolver
 from .listener import Binding, ListenerCompiler
+from .locality import Home
 from .model import ClusterData, DomainData, ListenerData, SnapshotData, VirtualHostData
 from .registry import Registry, Scope, Stale
 from .ring import BuildRing
@@ -66,7 +67,10 @@ class Compiler:
         self.shortages: dict[str, Finding] = {}  # by host: what did not fit
         clusters = Slots("clusters", capacities.clusters)
         self._clusters = ClusterCompiler(
-            clusters, Slots("endpoints", capacities.endpoints), build_ring
+            clusters,
+            Slots("endpoints", capacities.endpoints),
+            build_ring,
+            Home(scope.locality, scope.labels),
         )
         self._routes = Slots("routes", capacities.routes)
         self.resolver = DestinationResolver(
@@ -116,7 +120,13 @@ class Compiler:
                     continue
                 try:
                     compiled[name] = self._clusters.compile(
-                        name, protocol, endpoints[port.port], policy, port.port, subset
+                        service,
+                        name,
+                        protocol,
+                        endpoints[port.port],
+                        policy,
+                        port.port,
+                        subset,
                     )
                 except CapacityError as error:
                     self.shortages[host] = Finding("MP404", (), f"{name} stays as it was: {error}")

@@ -10,8 +10,8 @@ from meshproxy.config.host import resolve
 
 from .cluster import cluster_name
 from .mesh_service import MeshService
-from .model import HashPolicyData
-from .policy import DestinationPolicy, PolicyIndex, hash_policies
+from .model import CookieData, HashPolicyData
+from .policy import DestinationPolicy, PolicyIndex, cookies, hash_policies
 from .slots import Slots
 
 NO_CLUSTER = -1
@@ -25,6 +25,7 @@ class Target(NamedTuple):
     cluster: int
     name: str
     hash_policies: list[HashPolicyData]
+    cookies: list[CookieData]  # that are made for requests without one
 
 
 class DestinationResolver:
@@ -77,9 +78,9 @@ class DestinationResolver:
         name = cluster_name(host, port, subset)
         cluster = self._clusters.get(name)
         if cluster is None:
-            return Target(host, port, NO_CLUSTER, name, [])
-        hashed = hash_policies(self.policy(host).resolve(policy_port, subset))
-        return Target(host, port, cluster, name, hashed)
+            return Target(host, port, NO_CLUSTER, name, [], [])
+        policy = self.policy(host).resolve(policy_port, subset)
+        return Target(host, port, cluster, name, hash_policies(policy), cookies(policy))
 
     def _default_port(self, host: str, listener_port: int) -> int:
         service = self.service(host)

@@ -14,6 +14,7 @@ from meshproxy.config.service import Service, ServicePort
 from meshproxy.config.service_entry import ServiceEntry
 
 EXPORT_ANNOTATION = "networking.istio.io/exportTo"
+DISTRIBUTION_ANNOTATION = "networking.istio.io/traffic-distribution"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,19 @@ class MeshService:
     @property
     def namespace(self) -> str:
         return self.resource.key.namespace
+
+    @property
+    def distribution(self) -> str:
+        """trafficDistribution, "" when there is none."""
+        model = self.resource.model
+        annotated = model.metadata.annotations.get(DISTRIBUTION_ANNOTATION, "")
+        return annotated or (model.spec.traffic_distribution if isinstance(model, Service) else "")
+
+    @property
+    def affinity_s(self) -> int:
+        """sessionAffinity ClientIP, in seconds; 0 = none."""
+        model = self.resource.model
+        return model.spec.affinity_s if isinstance(model, Service) else 0
 
     @property
     def order(self) -> tuple[bool, str, str, str]:

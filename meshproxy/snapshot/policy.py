@@ -6,21 +6,19 @@ any match wins entirely. Merging is by whole blocks, never by single fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from meshproxy.config.destination_rule import (
-    ConnectionPool,
-    DestinationRule,
-    LoadBalancer,
-    Subset,
-    TrafficPolicy,
-)
+from meshproxy.config.connection_pool import ConnectionPool
+from meshproxy.config.destination_rule import DestinationRule, Subset
 from meshproxy.config.host import covers, is_wildcard, resolve, specificity
+from meshproxy.config.load_balancer import LoadBalancer
+from meshproxy.config.outlier_detection import OutlierDetection
 from meshproxy.config.resource import Key, Resource
+from meshproxy.config.traffic_policy import PortPolicy, RetryBudget, TrafficPolicy
 
 from .mention import MentionIndex
-from .model import HashPolicyData
+from .model import CookieData, HashPolicyData
 from .visibility import age_order, exported_to
 
 ROOT_NAMESPACE = "istio-system"
@@ -32,6 +30,8 @@ class Policy:
 
     load_balancer: LoadBalancer | None = None
     connection_pool: ConnectionPool | None = None
+    outlier: OutlierDetection | None = None
+    retry_budget: RetryBudget | None = None
 
 
 class DestinationPolicy:
@@ -57,12 +57,15 @@ class DestinationPolicy:
         if chosen is None or chosen.traffic_policy is None:
             return policy
         own = chosen.traffic_policy
+        budget = own.retry_budget or policy.retry_budget
         for setting in own.port_level_settings:
             if setting.port.number == port:
-                return Policy(setting.load_balancer, setting.connection_pool)
+                return replace(_of_port(setting), retry_budget=budget)
         return Policy(
             own.load_balancer or policy.load_balancer,
             own.connection_pool or policy.connection_pool,
+            own.outlier_detection or policy.outlier,
+            budget,
         )
 
 
@@ -72,9 +75,44 @@ NO_POLICY = DestinationPolicy([])
 def hash_policies(policy: Policy) -> list[HashPolicyData]:
     """Give what is hashed for a destination with this policy."""
     hashing = policy.load_balancer.consistent_hash if policy.load_balancer else None
-    if hashing is None or not hashing.http_header_name:
+    if hashing is None:
         return []
-    return [("header", hashing.http_header_name.lower())]
+    if hashing.http_header_name:
+        return [("header", hashing.http_header_name.lower())]
+    if hashing.http_cookie is not None:
+        return [("cookie", hashing.http_cookie.name)]
+    if hashing.use_source_ip:
+        return [("source_ip", "")]
+    if hashing.http_query_parameter_name:
+        return [("query", hashing.http_query_parameter_name)]
+    return []
+
+
+def cookies(policy: Policy) -> list[CookieData]:
+    """Give the cookies that are made for requests without one."""
+    hashing = policy.load_balancer.consistent_hash if policy.load_balancer else None
+    cookie = hashing.http_cookie if hashing is not None else None
+    if cookie is None or cookie.ttl is None:
+        return []
+    attributes = [(item.name, item.value) for item in cookie.attributes]
+    ttl_s = cookie.ttl // 1000
+    return [{"name": cookie.name, "path": cookie.path, "ttl_s": ttl_s, "attributes": attributes}]
+
+
+def _audience(rule: Resource) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    """Give (labels, namespaces) of the proxies that a rule is for."""
+    model = rule.model
+    assert isinstance(model, DestinationRule)
+    selector = model.spec.workload_selector
+    labels = selector.match_labels if selector is not None else {}
+    own = rule.key.namespace
+    names = (own if name == "." else name for name in model.spec.export_to or ("*",))
+    return frozenset(labels.items()), frozenset(names) if not labels else frozenset()
+
+
+def _is_private(rule: Resource) -> bool:
+    labels, names = _audience(rule)
+    return bool(labels) or names == {rule.key.namespace}
 
 
 def _at_port(top: TrafficPolicy | None, port: int | None) -> Policy:
@@ -82,8 +120,12 @@ def _at_port(top: TrafficPolicy | None, port: int | None) -> Policy:
         return Policy()
     for setting in top.port_level_settings:
         if setting.port.number == port:
-            return Policy(setting.load_balancer, setting.connection_pool)
-    return Policy(top.load_balancer, top.connection_pool)
+            return _of_port(setting)
+    return Policy(top.load_balancer, top.connection_pool, top.outlier_detection, top.retry_budget)
+
+
+def _of_port(setting: PortPolicy) -> Policy:
+    return Policy(setting.load_balancer, setting.connection_pool, setting.outlier_detection)
 
 
 class PolicyIndex:
@@ -131,23 +173,39 @@ class PolicyIndex:
             cached = self._cache[host, namespace] = self._lookup(host, namespace)
         return cached
 
+    def is_visible(self, rule: Resource) -> bool:
+        """Tell whether a rule is for this proxy at all (exportTo, workloadSelector)."""
+        model = rule.model
+        assert isinstance(model, DestinationRule)
+        selector = model.spec.workload_selector
+        if selector is not None and selector.match_labels:
+            is_own = rule.key.namespace == self._namespace
+            return is_own and selector.match_labels.items() <= self._labels.items()
+        return exported_to(model.spec.export_to, rule.key.namespace, self._namespace)
+
     def _lookup(self, host: str, namespace: str) -> DestinationPolicy:
-        for place in dict.fromkeys((self._namespace, namespace, ROOT_NAMESPACE)):
-            rules = self._visible(self._exact.get((place, host), ()))
+        places = [(self._namespace, False), (namespace, False), (ROOT_NAMESPACE, False)]
+        if self._namespace == ROOT_NAMESPACE:  # its public rules are for everybody, so come last
+            places = [(ROOT_NAMESPACE, True), *places[1:]]
+        for place, only_private in dict.fromkeys(places):
+            rules = self._merged(self._exact.get((place, host), ()), only_private)
             if rules:
                 return DestinationPolicy(rules)
             wildcards = self._wildcards.get(place, {})
             for pattern in sorted(wildcards, key=specificity):
                 if covers(pattern, host):
-                    rules = self._visible(wildcards[pattern])
+                    rules = self._merged(wildcards[pattern], only_private)
                     if rules:
                         return DestinationPolicy(rules)
         return NO_POLICY
 
-    def _visible(self, rules: list[Resource] | tuple[()]) -> list[Resource]:
-        return [
+    def _merged(self, rules: Sequence[Resource], only_private: bool) -> list[Resource]:
+        """Give the rules of one host that count together: those for the same proxies as the
+        first; a rule that selects this proxy comes before those for all."""
+        seen = [
             rule
             for rule in rules
-            if isinstance(rule.model, DestinationRule)
-            and exported_to(rule.model.spec.export_to, rule.key.namespace, self._namespace)
+            if self.is_visible(rule) and (not only_private or _is_private(rule))
         ]
+        visible = sorted(seen, key=lambda rule: not _audience(rule)[0])
+        return [rule for rule in visible if _audience(rule) == _audience(visible[0])]

@@ -6,7 +6,7 @@ import sys
 from array import array
 from collections.abc import Callable
 
-from meshproxy.config.destination_rule import MAX_RING_SIZE
+from meshproxy.config.load_balancer import MAX_RING_SIZE
 
 from .model import EndpointData
 

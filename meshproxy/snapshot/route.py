@@ -85,6 +85,8 @@ class RouteCompiler:
             "timeout_ms": 0,
             "hash_policies": target.hash_policies,
         }
+        if target.cookies:
+            route["cookies"] = target.cookies
         retry = action.retry_of(None, bool(target.hash_policies))
         if retry is not None:
             route["retry"] = retry
@@ -110,6 +112,9 @@ class RouteCompiler:
             "timeout_ms": http.timeout or 0,
             "hash_policies": [policy for target in targets for policy in target.hash_policies],
         }
+        cookies = [cookie for target in targets for cookie in target.cookies]
+        if cookies:
+            made["cookies"] = cookies
         if len(headers) == 1:
             _add_edits(made, edits.request_edits(http.headers, headers[0]), "request")
             _add_edits(made, edits.response_edits(http.headers, headers[0]), "response")

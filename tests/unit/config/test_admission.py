@@ -86,7 +86,7 @@ def test_pending_field_warns_by_name_and_keeps_the_object():
 
 def test_pending_field_with_its_harmless_value_is_silent():
     assert not judge(SERVICE + "  sessionAffinity: None\n").problems
-    assert codes(judge(SERVICE + "  sessionAffinity: ClientIP\n")) == ["MP105"]
+    assert codes(judge(SERVICE + "  sessionAffinity: ClientIP\n")) == ["MP116"]
 
 
 def test_ordinary_kubernetes_fields_are_silent():
@@ -206,7 +206,7 @@ def test_subset_and_policy_rules_of_a_destination_rule():
       - {name: v1, labels: {version: v1}}
       - {name: v1}
     """
-    assert sorted(codes(judge(text))) == ["MP105", "MP114", "MP311"]
+    assert sorted(codes(judge(text))) == ["MP114", "MP116", "MP311"]
     both = text.replace("simple: LEAST_CONN", "simple: RANDOM, consistentHash: {}")
     assert "MP111" in codes(judge(both))
 
