@@ -19,6 +19,7 @@ cdef struct Timer:
 cdef class TimerWheel:
     cdef Timer slots[WHEEL_SLOTS]   # list heads
     cdef uint64_t tick              # the first tick not yet expired
+    cdef Timer* resume              # where pop_due goes on in the slot of `tick`; NULL = at its start
     cdef size_t armed
 
     cdef void arm(self, Timer* t, uint64_t deadline_us) noexcept

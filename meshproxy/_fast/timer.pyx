@@ -8,6 +8,7 @@ cdef class TimerWheel:
         cdef int i
         self.tick = 0
         self.armed = 0
+        self.resume = NULL
         for i in range(WHEEL_SLOTS):
             self.slots[i].next = self.slots[i].prev = &self.slots[i]
 
@@ -29,6 +30,8 @@ cdef class TimerWheel:
     cdef void cancel(self, Timer* t) noexcept:
         if t.next == NULL:
             return
+        if t == self.resume:
+            self.resume = t.next
         t.prev.next = t.next
         t.next.prev = t.prev
         t.next = t.prev = NULL
@@ -40,17 +43,22 @@ cdef class TimerWheel:
         cdef Timer* t
         if self.armed == 0:
             self.tick = now_tick
+            self.resume = NULL
             return NULL
         if now_tick > self.tick + WHEEL_SLOTS:
             self.tick = now_tick - WHEEL_SLOTS
+            self.resume = NULL
         while self.tick <= now_tick:
             head = &self.slots[self.tick % WHEEL_SLOTS]
-            t = head.next
+            # Those passed over are not due before the next revolution: each is looked at once per visit.
+            t = self.resume if self.resume != NULL else head.next
             while t != head:
                 if t.deadline_us <= now_us:
+                    self.resume = t
                     self.cancel(t)
                     return t
                 t = t.next
+            self.resume = NULL
             self.tick += 1
         return NULL
 
