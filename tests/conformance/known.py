@@ -18,6 +18,7 @@ REQUEST_UNSEEN = "open: %REQ()% in an answer of the proxy itself sees another re
 TYPE_EARLY = "open: operations see the content-type of an answer of the proxy itself"
 LOCATION_UNSEEN = "open: header operations do not see the location of a redirect"
 PREFLIGHT_EDITED = "open: response operations act on the answer to a preflight"
+BARE_PATH = "open: %REQ()% in the response to a path that was rewritten without its slash"
 PEER_ONLY = "open: the client's address is the peer's, whatever x-forwarded-for says"
 
 
@@ -30,6 +31,9 @@ def reason_of(outcome: Outcome) -> str:
         return PEER_ONLY
     if engine.answer is None or envoy.answer is None:
         return ""
+    is_bare = any(not message.path.startswith("/") for _, message in envoy.requests)
+    if is_bare and _are_fields(outcome) and "%REQ" in json.dumps(rules):
+        return BARE_PATH
     if any(name == "x-envoy-upstream-service-time" for name, _ in envoy.answer.fields):
         return ""
     reasons = {_reason_of_field(item, rules) for item in outcome.differences}
