@@ -7,6 +7,7 @@ from .access_log cimport LogEntry
 from .clib.epoll cimport *
 from .clib.socket cimport *
 from .encode cimport *
+from .headers cimport table_find
 from .http1 cimport *
 from .normalize cimport head_is_normal, normalized_head
 from .reply cimport detail_body
@@ -374,15 +375,23 @@ cdef class Http1Downstream(Downstream):
             self.put(b"0\r\n\r\n", 5)
         return self.send_gathered()
 
-    # Made as an upstream would send it and passed on like one, so that a route's header edits apply.
+    # Made as an upstream would send it and passed on like one, so that a route's header edits apply. A body
+    # without a type is plain text (ISTIO 1.13).
     cdef SendResult respond_local(self, uint32_t status, bytes body, bytes lines, bint has_body,
                                   Stream stream) except *:
         cdef ResponseHead* h = &self.rt.response
-        cdef char head[ENCODE_EXTRA]
-        cdef size_t n = local_encode(head, status, len(body), self.rt.http_date())
-        response_parse(h, head, <uint32_t>n, <uint32_t>n + 1, METHOD_HEAD)
+        cdef char made[ENCODE_EXTRA]
+        cdef size_t n = local_encode(made, status, len(body), self.rt.http_date())
+        cdef bytes head = made[:n - 2] + lines + b"\r\n"
+        cdef int i
+        lines = b""
+        response_parse(h, head, <uint32_t>len(head), <uint32_t>len(head) + 1, METHOD_HEAD)
         if stream is not None:
-            lines = lines + stream.response_lines_for(h)
+            lines = stream.response_lines_for(h)
+        if len(body):
+            i = table_find(&h.headers, h.base, b"content-type", 12, 0)
+            if i < 0 and b"content-type:" not in lines.lower():
+                lines += b"content-type: text/plain\r\n"
         self.respond_head(h, False, NO_SERVICE_TIME, lines)
         if has_body:
             self.rt.gather_add(body, len(body))

@@ -171,8 +171,6 @@ cdef size_t local_encode(char* out, uint32_t status, size_t body_len, const char
     at = put(at, reason, strlen(reason))
     at = put(at, b"\r\ncontent-length: ", 18)
     at += scan_put_decimal(at, body_len)
-    if body_len:
-        at = put(at, b"\r\ncontent-type: text/plain", 26)
     at = put(at, b"\r\ndate: ", 8)
     at = put(at, date, 29)
     at = put(at, b"\r\nserver: meshproxy\r\n\r\n", 23)

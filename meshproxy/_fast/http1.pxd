@@ -17,6 +17,7 @@ cdef enum:
 cdef struct RequestHead:
     RequestView view
     int minor                        # HTTP/1.minor
+    uint32_t head_len                # bytes of the head
     BodyFraming framing
     int64_t content_length           # BODY_LENGTH only
     bint keep_alive                  # the client allows another request

@@ -302,6 +302,7 @@ cdef int request_parse(RequestHead* h, const char* base, uint32_t size, uint32_t
     i = v.headers.slot[<int>H_X_FORWARDED_PROTO]
     v.is_https = i >= 0 and v.headers.fields[i].value_len == 5 and scan_ieq(
         base + v.headers.fields[i].value, b"https", 5)
+    h.head_len = <uint32_t>used
     return used
 
 

@@ -94,6 +94,9 @@ cdef class Stream(UpstreamSink):
     cdef bint has_hash
     cdef bint explains             # the client asked for the decision, and may
     cdef uint64_t hash
+    cdef bytes remote              # the client's ip:port, for hashes and variables, or None
+    cdef bytes head                # the request's head as it came, for %REQ()% in response edits, or None
+    cdef bint is_preflight         # CORS answers it, behind a fault
     cdef list made_cookies         # (b"set-cookie", value) of the hash policies, or None
     cdef list cors_lines           # to add to the response, or None
     cdef list mirrors              # Mirror copies not sent yet, or None
@@ -114,6 +117,7 @@ cdef class Stream(UpstreamSink):
     cdef int encode_head(self, RequestHead* h) except -1
     cdef int hold_or_fail(self) except -1
     cdef int abort_by_fault(self) except -1
+    cdef int proceed(self) except -1
     cdef int dispatch(self) except -1
     cdef Endpoint choose_endpoint(self)
     cdef int overflow(self) except -1

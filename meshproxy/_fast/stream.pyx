@@ -6,6 +6,7 @@ cimport cython
 
 from .access_log cimport LogEntry
 from .balancer cimport PickRequest
+from .clib.socket cimport AF_INET, AF_INET6, inet_pton
 from .clib.system cimport memchr, memmem
 from .edits cimport drop_header, lines_bytes
 from .encode cimport chunk_head, encode_bound, request_encode
@@ -74,6 +75,7 @@ cdef class Stream(UpstreamSink):
         self.is_sent = self.request_done = self.response_started = False
         self.is_waiting = self.was_stale = self.is_replayed = self.is_counted = self.is_finished = False
         self.is_delayed = self.has_hash = self.explains = False
+        self.is_preflight = False
         self.is_on_endpoint = self.is_discarding = self.is_backing_off = False
         self.keeps_body = self.is_body_lost = False
         self.retry_count = 0
@@ -112,16 +114,15 @@ cdef class Stream(UpstreamSink):
             return 0
         if self.route.hash_count:
             self.made_cookies = [] if self.route.cookies else None
-            self.has_hash = request_hash(self.route, &h.view, self.origin().remote if self.route.hashes_remote else b"", &self.hash,
-                                         self.made_cookies)
+            self.has_hash = request_hash(self.route, &h.view, self.remote, &self.hash, self.made_cookies)
         self.encode_head(h)
         if self.framing != BODY_NONE and self.route.retry is not None:
             self.keeps_body = self.route.retry.is_users or self.is_idempotent()
         if not self.route.is_plain and self.hold_or_fail():
             return 0
-        return self.dispatch()
+        return self.proceed()
 
-    # Route, split and cluster; or an answer, which finishes the stream.
+    # Route, split and cluster; or an answer of the route's own, which finishes the stream.
     cdef int choose(self, RequestHead* h) except -1:
         cdef RequestView* v = &h.view
         cdef VirtualHost host = self.snapshot.host_of(v, self.downstream.binding)
@@ -130,21 +131,24 @@ cdef class Stream(UpstreamSink):
         if self.route is None:
             self.rt.column.no_route += 1
             return self.local_reply(404, FLAG_NR, DETAIL_ROUTE_NOT_FOUND)
-        if not self.route.is_plain and self.answer(v):
-            return 0
+        if not self.route.is_plain:
+            self.remote = client_address(self.downstream, v)
+            if self.route.edits_response:
+                self.head = v.base[:h.head_len]
+            if self.answer(v):
+                return 0
+        elif self.route.hashes_remote:
+            self.remote = client_address(self.downstream, v)
         self.arm = self.route.take_arm()
         self.cluster = self.snapshot.cluster_of(self.route, self.arm)
-        if self.cluster is None:
-            self.rt.column.no_cluster += 1
-            return self.local_reply(503, FLAG_NC, DETAIL_CLUSTER_NOT_FOUND)
-        self.cluster.column.rq_total += 1
-        self.cluster.column.rq_active += 1
-        self.is_counted = True
+        if self.cluster is not None:
+            self.cluster.column.rq_total += 1
+            self.cluster.column.rq_active += 1
+            self.is_counted = True
         return 0
 
-    # Redirect, direct response or CORS preflight: 1 when it was one.
+    # Redirect or direct response: 1 when it was one. A CORS preflight is judged here, and answered by proceed.
     cdef int answer(self, const RequestView* v) except -1:
-        cdef int judged
         if self.route.redirect is not None:
             self.answer_with(self.route.redirect.status, DETAIL_DIRECT_RESPONSE, b"",
                              b"location: %b\r\n" % self.route.redirect.location(v))
@@ -155,13 +159,19 @@ cdef class Stream(UpstreamSink):
             return 1
         if self.route.cors is not None:
             self.cors_lines = []
-            judged = self.route.cors.judge(v, self.cors_lines)
-            if judged == 1:
-                lines = lines_bytes(self.cors_lines)
-                self.cors_lines = None
-                self.answer_with(200, DETAIL_CORS_RESPONSE, b"", lines)
-                return 1
+            self.is_preflight = self.route.cors.judge(v, self.cors_lines) == 1
         return 0
+
+    # Behind the fault filter, as in Envoy: CORS, then the cluster, then an endpoint.
+    cdef int proceed(self) except -1:
+        if self.is_preflight:
+            lines = lines_bytes(self.cors_lines)
+            self.cors_lines = None
+            return self.answer_with(200, DETAIL_CORS_RESPONSE, b"", lines)
+        if self.cluster is None:
+            self.rt.column.no_cluster += 1
+            return self.local_reply(503, FLAG_NC, DETAIL_CLUSTER_NOT_FOUND)
+        return self.dispatch()
 
     # The head as the upstream gets it, kept in block.
     cdef int encode_head(self, RequestHead* h) except -1:
@@ -283,7 +293,7 @@ cdef class Stream(UpstreamSink):
 
     # Dispatches outside of the call that received the request: sends what was kept of it.
     cdef int redispatch(self) except -1:
-        self.dispatch()
+        self.proceed()
         if self.is_finished:
             return 0
         if self.upstream is not None:
@@ -451,11 +461,14 @@ cdef class Stream(UpstreamSink):
             lines += lines_bytes(self.made_cookies)
         if self.explains:
             lines += self.explanation()
-        if self.route is None or not self.route.edits_response:
+        if self.route is None or not self.route.edits_response or self.is_preflight:
             return lines
-        # The block is the request's head as it was sent, for %REQ()%.
-        if self.block_len and request_parse(&self.rt.request, self.block, <uint32_t>self.block_len,
-                                            <uint32_t>self.block_len + 1) > 0:
+        # %REQ()% sees the head as it was sent, or as it came when nothing was sent.
+        if self.sent_us and request_parse(&self.rt.request, self.block, <uint32_t>self.block_len,
+                                          <uint32_t>self.block_len + 1) > 0:
+            request = &self.rt.request
+        elif self.head is not None and request_parse(&self.rt.request, self.head, <uint32_t>len(self.head),
+                                                     <uint32_t>len(self.head) + 1) > 0:
             request = &self.rt.request
         return lines + response_lines(self.route, self.arm, h, request, self.origin())
 
@@ -486,9 +499,7 @@ cdef class Stream(UpstreamSink):
 
     cdef Origin origin(self):
         cdef Origin origin = Origin()
-        cdef size_t n = 0
-        cdef const char* p = self.downstream.remote_text(&n)
-        origin.remote = p[:n] if n else b""
+        origin.remote = self.remote if self.remote is not None else b""
         if self.cluster is not None:
             origin.cluster = self.cluster.log_name
         if self.endpoint is not None:
@@ -782,6 +793,25 @@ cdef class Stream(UpstreamSink):
         self.rt.log.record(&e)
         self.rt.reactor.batch_end_wanted = True
         return 0
+
+
+# The client as the mesh sees it: the last X-Forwarded-For entry, with port 0, else the peer (ISTIO 3.14).
+cdef bytes client_address(Downstream downstream, const RequestView* v):
+    cdef size_t n = 0
+    cdef const char* p = downstream.remote_text(&n)
+    cdef HeaderTable* t = <HeaderTable*>&v.headers
+    cdef int i = t.slot[<int>H_X_FORWARDED_FOR], last = -1
+    cdef unsigned char address[16]
+    while i >= 0:
+        last = i
+        i = table_find(t, v.base, b"x-forwarded-for", 15, i + 1)
+    if last >= 0:
+        entry = (v.base + t.fields[last].value)[:t.fields[last].value_len].rpartition(b",")[2].strip()
+        if inet_pton(AF_INET, entry, address) == 1:
+            return entry + b":0"
+        if inet_pton(AF_INET6, entry, address) == 1:
+            return b"[" + entry + b"]:0"
+    return p[:n] if n else b""
 
 
 # Writes the attempt's number into a serialised head (ISTIO 3.11).
