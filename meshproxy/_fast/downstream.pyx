@@ -6,6 +6,7 @@ cimport cython
 from .access_log cimport LogEntry
 from .clib.epoll cimport *
 from .clib.socket cimport *
+from .edits cimport drop_header
 from .encode cimport *
 from .headers cimport table_find
 from .http1 cimport *
@@ -388,9 +389,13 @@ cdef class Http1Downstream(Downstream):
         response_parse(h, head, <uint32_t>len(head), <uint32_t>len(head) + 1, METHOD_HEAD)
         if stream is not None:
             lines = stream.response_lines_for(h)
-        if len(body):
+        if len(body) == 0:
+            drop_header(&h.headers, h.base, b"content-type")
+            lines = b"".join([line for line in lines.splitlines(True)
+                              if not line.lower().startswith(b"content-type:")])
+        else:
             i = table_find(&h.headers, h.base, b"content-type", 12, 0)
-            if i < 0 and b"content-type:" not in lines.lower():
+            if i < 0 and b"\r\ncontent-type:" not in b"\r\n" + lines.lower():
                 lines += b"content-type: text/plain\r\n"
         self.respond_head(h, False, NO_SERVICE_TIME, lines)
         if has_body:

@@ -96,6 +96,7 @@ cdef class Stream(UpstreamSink):
     cdef uint64_t hash
     cdef bytes remote              # the client's ip:port, for hashes and variables, or None
     cdef bytes head                # the request's head as it came, for %REQ()% in response edits, or None
+    cdef bint is_dispatched        # an endpoint was asked for
     cdef bint is_preflight         # CORS answers it, behind a fault
     cdef list made_cookies         # (b"set-cookie", value) of the hash policies, or None
     cdef list cors_lines           # to add to the response, or None

@@ -75,7 +75,7 @@ cdef class Stream(UpstreamSink):
         self.is_sent = self.request_done = self.response_started = False
         self.is_waiting = self.was_stale = self.is_replayed = self.is_counted = self.is_finished = False
         self.is_delayed = self.has_hash = self.explains = False
-        self.is_preflight = False
+        self.is_preflight = self.is_dispatched = False
         self.is_on_endpoint = self.is_discarding = self.is_backing_off = False
         self.keeps_body = self.is_body_lost = False
         self.retry_count = 0
@@ -221,12 +221,14 @@ cdef class Stream(UpstreamSink):
     cdef int abort_by_fault(self) except -1:
         if self.route.fault is None or not self.route.fault.draws_abort(&self.rt.random):
             return 0
+        self.cors_lines = None         # the filter is behind this one
         self.local_reply(self.route.fault.abort_status, FLAG_FI, DETAIL_FAULT_ABORT)
         return 1
 
     # Picks the endpoint and gathers the head for it; request_flush sends.
     cdef int dispatch(self) except -1:
         cdef Limits limits = self.cluster.limits
+        self.is_dispatched = True
         if limits.max_requests and not limits.may_request():
             return self.overflow()
         self.endpoint = self.choose_endpoint()
@@ -463,8 +465,8 @@ cdef class Stream(UpstreamSink):
             lines += self.explanation()
         if self.route is None or not self.route.edits_response or self.is_preflight:
             return lines
-        # %REQ()% sees the head as it was sent, or as it came when nothing was sent.
-        if self.sent_us and request_parse(&self.rt.request, self.block, <uint32_t>self.block_len,
+        # %REQ()% sees the head as it leaves, or as it came when the route went no further.
+        if self.is_dispatched and request_parse(&self.rt.request, self.block, <uint32_t>self.block_len,
                                           <uint32_t>self.block_len + 1) > 0:
             request = &self.rt.request
         elif self.head is not None and request_parse(&self.rt.request, self.head, <uint32_t>len(self.head),

@@ -13,22 +13,13 @@ STATUS_TOLD = "documented: %RESPONSE_CODE% in an answer of the proxy itself is i
 NO_ROUTE = "documented: a request that is refused for its path has no route"
 NO_LOOP = "documented: a direct response of 3xx has no location"
 # Open: nothing here is right, it is only not news. Whoever repairs one deletes its lines here.
-FAULT_LATE = "open: a fault acts after CORS and after the cluster was looked up"
-REQUEST_UNSEEN = "open: %REQ()% in an answer of the proxy itself sees another request"
-TYPE_EARLY = "open: operations see the content-type of an answer of the proxy itself"
-LOCATION_UNSEEN = "open: header operations do not see the location of a redirect"
-PREFLIGHT_EDITED = "open: response operations act on the answer to a preflight"
 BARE_PATH = "open: %REQ()% in the response to a path that was rewritten without its slash"
-PEER_ONLY = "open: the client's address is the peer's, whatever x-forwarded-for says"
 
 
 def reason_of(outcome: Outcome) -> str:
     """What explains all differences of an outcome; "" when something does not."""
     engine, envoy = outcome.engine, outcome.envoy
     rules = [*outcome.case.http, *(outcome.case.other or [])]
-    fields = {name.lower() for name, _ in outcome.ask.fields}
-    if "x-forwarded-for" in fields and "DOWNSTREAM_REMOTE" in json.dumps(rules):
-        return PEER_ONLY
     if engine.answer is None or envoy.answer is None:
         return ""
     is_bare = any(not message.path.startswith("/") for _, message in envoy.requests)
@@ -38,14 +29,10 @@ def reason_of(outcome: Outcome) -> str:
         return ""
     reasons = {_reason_of_field(item, rules) for item in outcome.differences}
     if engine.requests or envoy.requests:
-        return max(reasons) if reasons <= {STATUS_TOLD, TYPE_EARLY} else ""
+        return max(reasons) if reasons <= {STATUS_TOLD} else ""
     if engine.answer.status == envoy.answer.status == 400 and _are_fields(outcome):
         return NO_ROUTE
-    if "access-control-request-method" in fields and "cors" in json.dumps(rules):
-        return PREFLIGHT_EDITED
-    if "" not in reasons:
-        return max(reasons)
-    return FAULT_LATE if any("fault" in rule for rule in rules) else ""
+    return max(reasons) if "" not in reasons else ""
 
 
 def _are_fields(outcome: Outcome) -> bool:
@@ -57,18 +44,11 @@ def _reason_of_field(difference: str, rules: list[Rule]) -> str:
     if not subject.startswith("answer header "):
         return ""
     name = subject.removeprefix("answer header ")
-    if name == "content-type":
-        return TYPE_EARLY
     values = "".join(_values(name, rules))
-    # RESP may read what another operation made of REQ
-    if "%REQ" in values or "%RESP(" in values:
-        return REQUEST_UNSEEN
     if "%RESPONSE_CODE" in values:
         return STATUS_TOLD
     if name == "location" and any("directResponse" in rule for rule in rules):
         return NO_LOOP
-    if name == "location" and any("redirect" in rule for rule in rules):
-        return LOCATION_UNSEEN
     return ""
 
 
