@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from meshproxy import __version__
 from meshproxy.admin.clusters import clusters_json, clusters_text
+from meshproxy.admin.explain import ExplainPage
 from meshproxy.telemetry.metrics import render_metrics
 from meshproxy.telemetry.status import ProxyStatus
 
@@ -29,6 +30,8 @@ _PAGES = {
     "/ready": "200 LIVE while serving, else 503",
     "/clusters": "endpoints and their counters (?format=json)",
     "/config_dump": "the snapshot that is live, as JSON",
+    "/explain": "?url=http://host/path[&method=][&header=name:value]...: where it would go, and"
+    " why (&format=json)",
     "/listeners": "listening addresses (?format=json)",
     "/server_info": "version, state, uptime",
     "/stats/prometheus": "metrics",
@@ -46,6 +49,7 @@ def build_app(proxy: ProxyControl) -> Starlette:
             Route("/ready", pages.ready),
             Route("/clusters", pages.clusters),
             Route("/config_dump", pages.config_dump),
+            Route("/explain", pages.explain),
             Route("/listeners", pages.listeners),
             Route("/server_info", pages.server_info),
             Route("/stats/prometheus", pages.metrics),
@@ -60,6 +64,7 @@ class AdminPages:
 
     def __init__(self, proxy: ProxyControl) -> None:
         self._proxy = proxy
+        self._explain = ExplainPage(proxy)
 
     async def index(self, request: Request) -> Response:
         rows = "".join(
@@ -83,6 +88,9 @@ class AdminPages:
 
     async def config_dump(self, request: Request) -> Response:
         return _json(self._proxy.snapshot)
+
+    async def explain(self, request: Request) -> Response:
+        return await self._explain(request)
 
     async def listeners(self, request: Request) -> Response:
         addresses = enumerate(self._proxy.addresses)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
 
 import click
@@ -31,5 +33,10 @@ def run_explain(
     if output == "json":
         click.echo(json.dumps(decision.to_dict(), indent=2))
     else:
-        click.echo(describe(decision), nl=False)
+        click.echo(describe(decision, _has_color()), nl=False)
     return 0
+
+
+def _has_color() -> bool:
+    """A terminal that was not told otherwise (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

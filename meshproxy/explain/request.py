@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
-_URL = re.compile(
-    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?P<authority>[^/?#]*)(?P<rest>.*)", re.S
-)
+_URL = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^/?#]*@)?([^/?#@]*)([^#]*)(?:#.*)?", re.S)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
+_AUTHORITY = re.compile(r"[ -~]+")
+_TARGET = re.compile(r"/[!-~]*")
 _VISIBLE = "!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~"  # left as typed; the proxy judges it, not we
+_LINE_END = re.compile(r"[\0\r\n]")
+_USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestView:
     """Method, authority, path and headers, header names in lower case."""
 
@@ -28,51 +30,62 @@ class RequestView:
         """Raises ValueError with a message for the user. A Host header beats the URL's host."""
         match = _URL.fullmatch(url)
         assert match is not None  # every string matches
-        if (match["scheme"] or "http").lower() != "http":
+        scheme, authority, path = match.groups()
+        if scheme is not None and scheme.lower() != "http":
             raise ValueError(
                 f"expected an http:// URL such as http://reviews:9080/, found {url!r}"
             )
-        if not _TOKEN.fullmatch(method):
+        if method not in _USUAL_METHODS and not _TOKEN.fullmatch(method):
             raise ValueError(f"expected a method such as GET, found {method!r}")
-        authority = match["authority"].rpartition("@")[2]
         kept: list[tuple[str, str]] = []
         for name, value in headers:
             if not _TOKEN.fullmatch(name):
                 raise ValueError(f"expected a header name, found {name!r}")
-            if re.search(r"[\0\r\n]", value):
-                raise ValueError(f"header {name}: a value is one line")
-            if name.lower() == "host":
+            if _LINE_END.search(value):
+                raise ValueError(f"header {name}: expected a value of one line, found {value!r}")
+            lower = name.lower()
+            if lower == "host":
                 authority = value
             else:
-                kept.append((name.lower(), value))
-        if not authority or not authority.isascii() or not authority.isprintable():
-            raise ValueError(f"expected a host such as http://reviews:9080/, found {url!r}")
-        path = match["rest"].partition("#")[0]
+                kept.append((lower, value))
+        if not _AUTHORITY.fullmatch(authority):
+            raise ValueError(
+                f"expected a URL with a host such as http://reviews:9080/, found {url!r}"
+            )
         if not path.startswith("/"):
             path = "/" + path
-        return cls(method, authority, quote(path, safe=_VISIBLE), tuple(kept))
+        if not _TARGET.fullmatch(path):
+            path = quote(path, safe=_VISIBLE)
+        return cls(method, authority, path, tuple(kept))
 
     def head(self) -> bytes:
         """Serialize in origin form."""
-        lines = [f"{self.method} {self.path} HTTP/1.1", f"host: {self.authority}"]
-        lines += [f"{name}: {value}" for name, value in self.headers]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n"
+        start = f"{self.method} {self.path} HTTP/1.1\r\nhost: {self.authority}\r\n"
+        if self.headers:
+            start += "".join([f"{name}: {value}\r\n" for name, value in self.headers])
+        return (start + "\r\n").encode()
 
-    def value(self, kind: str, name: str) -> str | None:
-        """What a condition of this kind looks at; None when the request has no such thing."""
+    def values(self, kind: str, name: str = "") -> list[str]:
+        """What a condition or a hash policy of this kind looks at; [] when there is no such
+        thing. For showing only: deciding is the compiled code's."""
+        path, _, query = self.path.partition("?")
         match kind:
             case "uri":
-                return self.path.partition("?")[0]
+                return [path]
             case "method":
-                return self.method
+                return [self.method]
             case "authority":
-                return self.authority
+                return [self.authority]
             case "scheme":
-                return "http"
+                return ["http"]
             case "header":
-                found = [value for own, value in self.headers if own == name]
-                return ",".join(found) if found else None
+                lower = name.lower()
+                return [value for own, value in self.headers if own == lower]
             case "query":
-                query = self.path.partition("?")[2]
-                return dict(parse_qsl(query, keep_blank_values=True)).get(name)
-        return None
+                pairs = (item.partition("=") for item in query.split("&"))
+                return [value for key, _, value in pairs if key == name][:1]
+            case "cookie":
+                crumbs = ";".join(self.values("header", "cookie")).split(";")
+                pairs = (crumb.strip().partition("=") for crumb in crumbs)
+                return [value.strip('"') for key, _, value in pairs if key == name][:1]
+        return []
