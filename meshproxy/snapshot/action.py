@@ -34,6 +34,9 @@ _Kind = Literal["none", "prefix", "full", "regex"]
 GRPC_ABORT_STATUS = 200  # what Envoy answers callers that do not speak gRPC
 
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
 def redirect_of(redirect: HttpRedirect, match: HttpMatch | None, port: int) -> RedirectData:
     """`port` is that of the listener."""
     path: RewriteData | None = None
@@ -42,8 +45,11 @@ def redirect_of(redirect: HttpRedirect, match: HttpMatch | None, port: int) -> R
     elif redirect.prefix_rewrite:
         path = matched_rewrite(redirect.prefix_rewrite, match)
     chosen = -1 if redirect.port is None else redirect.port
-    if redirect.derive_port is not None:
-        chosen = 0 if redirect.derive_port == "FROM_PROTOCOL_DEFAULT" else port
+    if redirect.derive_port == "FROM_REQUEST_PORT":
+        chosen = port
+    # istiod leaves the default port of the scheme out: then the port of the Host stays
+    if chosen == DEFAULT_PORTS[redirect.scheme or "http"]:
+        chosen = -1
     return {
         "status": redirect.redirect_code,
         "path": path,
