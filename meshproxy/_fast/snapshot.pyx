@@ -198,11 +198,9 @@ cdef class Snapshot:
         answer["cluster"] = route.cluster_names[answer["arm"]]
         answer["cluster_id"] = route.cluster_ids[answer["arm"]]
         cluster = self.cluster_of(route, answer["arm"])
-        if cluster is None:
-            answer.update(outcome="no_cluster", status=503, detail=CLUSTER_NOT_FOUND)
-            return answer
-        answer["pick_turn"] = (cluster.cursor.value if is_live
-                               else served_before(route, answer["cluster_id"], seed))
+        if cluster is not None:
+            answer["pick_turn"] = (cluster.cursor.value if is_live
+                                   else served_before(route, answer["cluster_id"], seed))
         self.forward(route, cluster, &h, source_ip, &random, answer)
         return answer
 
@@ -225,7 +223,7 @@ cdef class Snapshot:
             answer["hash"] = request.hash
         if route.edits_request:
             origin.remote = source_ip + b":0" if source_ip else b""
-            origin.cluster = cluster.log_name
+            origin.cluster = cluster.log_name if cluster is not None else b""
         answer["forwarded"] = edited_request(route, answer["arm"], h, origin, random, &request_id)
         for cluster_id, ppm in route.mirrors:
             if self.cluster_at(cluster_id) is not None and (
@@ -237,6 +235,12 @@ cdef class Snapshot:
             if route.fault.draws_abort(random):
                 answer.update(outcome="fault", status=route.fault.abort_status, detail=FAULT_ABORT)
                 return 0
+        if answer["cors"] == "preflight":
+            answer.update(outcome="direct_response", status=200, detail=CORS_RESPONSE)
+            return 0
+        if cluster is None:
+            answer.update(outcome="no_cluster", status=503, detail=CLUSTER_NOT_FOUND)
+            return 0
         private.value = answer["pick_turn"]
         cluster.use_turns(&private)  # the GIL is held: nobody else picks meanwhile
         try:
@@ -273,9 +277,8 @@ cdef class Snapshot:
         if judged == 2:
             answer["cors"] = "allowed"
         elif judged == 1:
-            answer.update(outcome="direct_response", status=200, detail=CORS_RESPONSE,
-                          cors="preflight")
-        return judged == 1
+            answer["cors"] = "preflight"
+        return False
 
     def cluster_endpoints(self, int cluster_id):
         """[(address, name, is_healthy)] of a cluster, in its own order."""

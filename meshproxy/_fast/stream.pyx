@@ -221,7 +221,8 @@ cdef class Stream(UpstreamSink):
     cdef int abort_by_fault(self) except -1:
         if self.route.fault is None or not self.route.fault.draws_abort(&self.rt.random):
             return 0
-        self.cors_lines = None         # the filter is behind this one
+        self.cors_lines = None         # that filter is behind this one
+        self.is_preflight = False
         self.local_reply(self.route.fault.abort_status, FLAG_FI, DETAIL_FAULT_ABORT)
         return 1
 
