@@ -11,13 +11,13 @@ from typing import Any
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from support.engine import Message, Rig, Upstream, cluster, until
+from support.engine import Message, Rig, cluster, until
 
 from meshproxy._fast.snapshot import Snapshot
 from meshproxy.snapshot.model import ClusterData, RouteData, SnapshotData
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "explain"))
-import compiled_routes as made  # noqa: E402
+import compiled_routes as made
 
 _REQUEST_ID = re.compile(rb"(\r\nx-request-id: )[0-9a-f-]{36}\r\n")
 

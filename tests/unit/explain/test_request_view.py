@@ -45,18 +45,3 @@ def test_parse_refuses_what_cannot_be_asked(
 ) -> None:
     with pytest.raises(ValueError, match=says):
         RequestView.parse(method, url, headers)
-
-
-def test_value_gives_what_each_condition_looks_at() -> None:
-    request = RequestView.parse(
-        "GET", "http://reviews/a?x=1&y=", [("Accept", "a"), ("accept", "b")]
-    )
-    assert request.value("uri", "") == "/a"
-    assert request.value("query", "x") == "1"
-    assert request.value("query", "y") == ""
-    assert request.value("query", "z") is None
-    assert request.value("header", "accept") == "a,b"
-    assert request.value("header", "cookie") is None
-    assert request.value("method", "") == "GET"
-    assert request.value("authority", "") == "reviews"
-    assert request.value("scheme", "") == "http"
