@@ -86,7 +86,7 @@ _TABLE = (
     Code("MP404", "error", "limit reached", "A table of the proxy is full."),
     Code("MP405", "info", "readiness assumed", "A Pod without status.conditions counts as ready."),
     Code("MP406", "warning", "address not usable", "The address is not an IP literal."),
-    Code("MP407", "info", "name not looked up yet", "No endpoints until the proxy has resolved it."),
+    Code("MP407", "info", "name not looked up yet", "No endpoints until it is resolved."),
     Code("MP408", "warning", "name does not resolve", "Its last addresses stay; none: 503 UH."),
 )
 

@@ -11,7 +11,6 @@ from .model import Model, pending
 from .scalar import DurationMs, DurationOrZeroMs
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
-_UNLIMITED = "nothing is limited"
 
 
 class TcpKeepalive(Model):
@@ -21,12 +20,6 @@ class TcpKeepalive(Model):
 
 
 class TcpSettings(Model):
-    LATER: ClassVar[Mapping[str, str]] = {
-        "maxConnections": _UNLIMITED,
-        "maxConnectionDuration": "connections live on",
-        "tcpKeepalive": "the system's own setting counts",
-    }
-
     max_connections: Count = Field(
         default=0, description="Connections to the cluster; 0 = no limit."
     )
@@ -51,10 +44,6 @@ class HttpSettings(Model):
     LATER: ClassVar[Mapping[str, str]] = {
         "h2UpgradePolicy": "HTTP/1.1 is spoken to endpoints",
         "useClientProtocol": "HTTP/1.1 is spoken to endpoints",
-        "http1MaxPendingRequests": _UNLIMITED,
-        "http2MaxRequests": _UNLIMITED,
-        "maxRequestsPerConnection": _UNLIMITED,
-        "maxRetries": _UNLIMITED,
     }
 
     http1_max_pending_requests: Count = Field(

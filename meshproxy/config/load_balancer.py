@@ -34,10 +34,6 @@ class CookieAttribute(Model):
 
 
 class HttpCookie(Model):
-    LATER: ClassVar[Mapping[str, str]] = {
-        "ttl": "no cookie is made, and a request without it goes to a random endpoint",
-    }
-
     name: str = Field(default="", description="Its value is hashed.")
     path: str = Field(default="", description="Path of the cookie that is made; empty = none.")
     ttl: DurationOrZeroMs | None = Field(
@@ -51,8 +47,6 @@ class HttpCookie(Model):
 
 class ConsistentHash(Model):
     """What is hashed, and onto what. At most one key; without any, every hash is random."""
-
-    LATER: ClassVar[Mapping[str, str]] = {"maglev": "LEAST_REQUEST balances instead"}
 
     http_header_name: str | None = Field(default=None, description="Hash all values of a header.")
     http_cookie: HttpCookie | None = Field(default=None, description="Hash the value of a cookie.")
@@ -108,11 +102,6 @@ class Warmup(Model):
 
 class LoadBalancer(Model):
     PENDING: ClassVar[Mapping[str, tuple[object, ...]]] = pending("zoneAwareLbSetting")
-    LATER: ClassVar[Mapping[str, str]] = {
-        "warmup": "a new endpoint gets its full share at once",
-        "warmupDurationSecs": "a new endpoint gets its full share at once",
-    }
-
     simple: (
         Literal[
             "UNSPECIFIED", "LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST"

@@ -1,4 +1,4 @@
-"""trafficPolicy of a DestinationRule, at its three levels. Blocks replace each other as a whole."""
+"""trafficPolicy of a DestinationRule, at its three levels. Blocks replace each other whole."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from .load_balancer import LoadBalancer
 from .model import Model
 from .outlier_detection import OutlierDetection
 from .scalar import DurationOrZeroMs, Port
-
-_NO_EJECTION = {"outlierDetection": "no endpoint is ejected"}
 
 
 class PortSelector(Model):
@@ -63,8 +61,6 @@ class RetryBudget(Model):
 class PortPolicy(Model):
     """One entry of portLevelSettings: replaces the whole policy for its port."""
 
-    LATER: ClassVar[Mapping[str, str]] = _NO_EJECTION
-
     port: PortSelector = Field(description="Which port.")
     load_balancer: LoadBalancer | None = Field(default=None, description="As above, for the port.")
     connection_pool: ConnectionPool | None = Field(
@@ -78,8 +74,6 @@ class PortPolicy(Model):
 
 class TrafficPolicy(Model):
     LATER: ClassVar[Mapping[str, str]] = {
-        **_NO_EJECTION,
-        "retryBudget": "retries have no budget",
         "tunnel": "connections go to endpoints directly",
         "proxyProtocol": "no PROXY header is sent",
     }
