@@ -110,14 +110,17 @@ def _admit_object(
         return
     if kind is None or key is None:
         return
-    model, found = _judge(kind, value, places)
-    findings.extend(found)
-    problems = [place(finding, file, places, name) for finding in findings[:MAX_PROBLEMS]]
+    reading = kind.read(value, places)
+    findings.extend(reading.findings)
+    model, found = _judge(kind, reading.value, reading.places)
+    problems = [place(finding, file, places, name) for finding in findings]
+    problems += [place(finding, file, reading.places, name) for finding in found]
+    del problems[MAX_PROBLEMS:]
     result.problems.extend(problems)
     if model is None or any(problem.severity == "error" for problem in problems):
         result.rejected.append(key)
     else:
-        result.resources.append(Resource(key, model, file, places))
+        result.resources.append(Resource(key, model, file, reading.places))
 
 
 def _identify(value: Any, namespace: str) -> tuple[Kind | None, Key | None, Finding | None]:

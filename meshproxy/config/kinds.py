@@ -11,7 +11,9 @@ from .checks import virtual_service as virtual_service_check
 from .deployment import Deployment
 from .destination_rule import DestinationRule
 from .endpoint_slice import EndpointSlice
+from .lenient import Reading, as_written, straighten
 from .metadata import Resource
+from .places import Places
 from .pod import Pod
 from .problem import Finding
 from .service import Service
@@ -34,6 +36,7 @@ class Kind:
     model: type[Resource]
     strict: bool = False
     check: Callable[[Any], Iterable[Finding]] = _nothing
+    read: Callable[[dict[str, Any], Places], Reading] = as_written
 
 
 _NETWORKING = tuple(f"networking.istio.io/{version}" for version in ("v1", "v1beta1", "v1alpha3"))
@@ -53,6 +56,7 @@ KINDS: Mapping[str, Kind] = {
             VirtualService,
             strict=True,
             check=virtual_service_check.check,
+            read=straighten,
         ),
         Kind(
             "DestinationRule",

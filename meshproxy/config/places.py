@@ -30,7 +30,7 @@ class Places:
     inside its file keeps its marks (`shifted`).
     """
 
-    __slots__ = ("_base", "_line", "_marks", "_texts")
+    __slots__ = ("_base", "_line", "_marks", "_moves", "_texts")
 
     def __init__(
         self,
@@ -38,15 +38,33 @@ class Places:
         texts: Mapping[Path, str],
         line: int,
         base: Path = (),
+        moves: tuple[Mapping[Path, Path], ...] = (),
     ) -> None:
         self._marks = marks
         self._texts = texts
         self._line = line
         self._base = base
+        self._moves = moves
+
+    def written(self, path: Path) -> Path:
+        """Give the path as it was written, where the document is read as another form."""
+        for moves in reversed(self._moves):
+            for length in range(len(path), 0, -1):
+                if path[:length] in moves:
+                    path = moves[path[:length]] + path[length:]
+                    break
+        return path
+
+    def moved(self, moves: Mapping[Path, Path]) -> Places:
+        """Give the places of a form in which each key of `moves` stands for its value."""
+        if not moves:
+            return self
+        stack = (*self._moves, moves)
+        return Places(self._marks, self._texts, self._line, self._base, stack)
 
     def find(self, path: Path) -> tuple[int, int]:
         """Give (line, column), counted from 1, of the field or of its nearest known parent."""
-        full = self._base + path
+        full = self._base + self.written(path)
         while full not in self._marks:
             if not full:
                 return self._line + 1, 1
@@ -56,11 +74,11 @@ class Places:
 
     def text(self, path: Path) -> str | None:
         """Give a number or boolean as it was written, None for other values."""
-        return self._texts.get(self._base + path)
+        return self._texts.get(self._base + self.written(path))
 
     def shifted(self, lines: int) -> Places:
         """Give the same places in a document that moved by some lines inside its file."""
-        return Places(self._marks, self._texts, self._line + lines, self._base)
+        return Places(self._marks, self._texts, self._line + lines, self._base, self._moves)
 
     def under(self, base: Path) -> Places:
         """Give the places of a part of the document, such as one item of a List."""

@@ -56,7 +56,7 @@ def place(finding: Finding, file: str, places: Places, name: str) -> Problem:
         line=line,
         column=column,
         object=name,
-        path=format_path(finding.path),
+        path=format_path(places.written(finding.path)),
         severity=severity_of(finding.code, finding.severity),
         code=finding.code,
         message=finding.message,

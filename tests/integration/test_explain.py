@@ -87,7 +87,8 @@ def test_explain_json_routed_with_the_rules_passed_over(path: Path) -> None:
     assert answer["rejected"] == [
         {
             "route": "canary",
-            "reason": 'uri prefix "/v2": the request has "/"; header x-canary exact "yes": is absent',
+            "reason": 'uri prefix "/v2": the request has "/"; '
+            'header x-canary exact "yes": is absent',
         },
         {"route": 1, "reason": 'uri prefix "/split": the request has "/"'},
         {"route": 2, "reason": 'uri prefix "/gone": the request has "/"'},

@@ -138,7 +138,6 @@ def _retries(retry: HttpRetry, timeout: int | None, path: Path) -> Iterator[Find
     if timeout is not None and (retry.per_try_timeout or 0) >= timeout:
         message = f"has no effect: the timeout of the rule is {timeout}ms"
         yield Finding("MP315", (*path, "perTryTimeout"), message)
-    yield Finding("MP116", path, "retries are compiled; a later release carries them out")
 
 
 def _fault(fault: HttpFault, path: Path) -> Iterator[Finding]:

@@ -206,7 +206,7 @@ def test_subset_and_policy_rules_of_a_destination_rule():
       - {name: v1, labels: {version: v1}}
       - {name: v1}
     """
-    assert sorted(codes(judge(text))) == ["MP114", "MP116", "MP311"]
+    assert sorted(codes(judge(text))) == ["MP114", "MP311"]
     both = text.replace("simple: LEAST_CONN", "simple: RANDOM, consistentHash: {}")
     assert "MP111" in codes(judge(both))
 
