@@ -56,8 +56,10 @@ clean:
 	find meshproxy tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(BUILT): $(INSTALLED) $(SOURCES)
-	@echo "compiling meshproxy._fast"
-	@if [ -e build/.debug ]; then CYTHON_FORCE_REGEN=1 $(COMPILE) --force; else $(COMPILE); fi
+	@echo "compiling meshproxy._fast (output: build/compile.log)"
+	@mkdir -p build
+	@if [ -e build/.debug ]; then CYTHON_FORCE_REGEN=1 $(COMPILE) --force; else $(COMPILE); fi \
+	  > build/compile.log 2>&1 || { cat build/compile.log; exit 1; }
 	@rm -f build/.debug
 	@touch $@
 
