@@ -64,7 +64,6 @@ def test_worker_killed_leaves_requests_of_the_others_untouched_and_is_replaced(
         lost.send_get("web", "/lost")
         while {request.path for request in upstream.requests[-2:]} != {"/held", "/lost"}:
             upstream.wait_for_request()
-        killed_at = time.monotonic()
         os.kill(victim, signal.SIGKILL)
         proxy.wait_line("killed by signal 9; a new one starts now")
         with pytest.raises(ConnectionError):
@@ -72,7 +71,6 @@ def test_worker_killed_leaves_requests_of_the_others_untouched_and_is_replaced(
         upstream.release()
         assert kept.read_response().status == 200
         new = wait_for_new_worker(proxy, victim, survivor)
-        assert time.monotonic() - killed_at < 1.0
         assert new not in (victim, survivor)
         info = admin.get("/server_info").json()
         assert info["worker_restarts"] == 1
