@@ -38,3 +38,6 @@ cdef class Snapshot:
     cdef bint answered(self, Route route, RequestHead* h, dict answer) except -1
     cdef int forward(self, Route route, Cluster cluster, RequestHead* h, bytes source_ip,
                      RandomState* random, dict answer) except -1
+
+# "address:port" of the client: `remote`, or what the last X-Forwarded-For names.
+cdef bytes client_of(const RequestView* v, bytes remote)

@@ -3,9 +3,11 @@ from libc.stdint cimport uint64_t
 cimport cython
 
 from .balancer cimport PickRequest
+from .clib.socket cimport AF_INET, AF_INET6, inet_pton
 from .clib.system cimport atomic_add
 from .endpoint cimport Endpoint
 from .forward cimport Origin, edited_request
+from .headers cimport H_X_FORWARDED_FOR, HeaderTable, table_find
 from .http1 cimport DEFAULT_HEAD_BYTES, RequestHead, request_parse
 from .ketama cimport RingHash
 from .random cimport RandomState, random_next, random_seed
@@ -47,6 +49,23 @@ cdef class Binding:
 
 
 cdef Binding BY_HOST = Binding()
+
+
+cdef bytes client_of(const RequestView* v, bytes remote):
+    cdef HeaderTable* t = <HeaderTable*>&v.headers
+    cdef int i = t.slot[<int>H_X_FORWARDED_FOR], last = -1
+    cdef unsigned char address[16]
+    while i >= 0:
+        last = i
+        i = table_find(t, v.base, b"x-forwarded-for", 15, i + 1)
+    if last < 0:
+        return remote
+    entry = (v.base + t.fields[last].value)[:t.fields[last].value_len].rpartition(b",")[2].strip()
+    if inet_pton(AF_INET, entry, address) == 1:
+        return entry + b":0"
+    if inet_pton(AF_INET6, entry, address) == 1:
+        return b"[" + entry + b"]:0"
+    return remote
 
 
 # How many of a rule's first n requests took an arm to this cluster.
@@ -142,7 +161,7 @@ cdef class Snapshot:
         split_turn (-1 = no split), cluster (name or None), cluster_id, endpoint (text or None),
         endpoint_name, pick_turn, ring_point (-1 = no ring), hash (int or None), forwarded (the head as
         the upstream gets it, or b""), delay_ms, mirrors (cluster ids that get a copy), cors (`none`,
-        `preflight`, `allowed`), cors_lines (bytes pairs). Raises ValueError if `head` is not whole.
+        `preflight`, `allowed`), cors_lines (bytes pairs), target (normalized, "" = as it came). Raises ValueError if `head` is not whole.
         """
         cdef RequestHead h
         cdef RandomState random
@@ -157,7 +176,7 @@ cdef class Snapshot:
                   "cluster": None, "cluster_id": -1, "endpoint": None, "endpoint_name": "",
                   "pick_turn": -1, "ring_point": -1, "hash": None, "status": 404,
                   "detail": ROUTE_NOT_FOUND, "location": "", "body": b"", "forwarded": b"",
-                  "delay_ms": 0, "mirrors": [], "cors": "none", "cors_lines": []}
+                  "delay_ms": 0, "mirrors": [], "cors": "none", "cors_lines": [], "target": ""}
         used = request_parse(&h, head, len(head), max(DEFAULT_HEAD_BYTES, len(head) + 1))
         if used == NEED_MORE:
             raise ValueError("expected a whole request head")
@@ -172,6 +191,7 @@ cdef class Snapshot:
                               detail=(<bytes>detail_text(DETAIL_BAD_PATH)).decode())
                 return answer
             request_parse(&h, normal, len(normal), len(normal) + 1)
+            answer["target"] = (h.view.base + h.view.target.off)[:h.view.target.len].decode("latin-1")
         host = self.host_of(&h.view, self.bindings.get(listener, BY_HOST))
         if host is None:
             return answer
@@ -213,16 +233,17 @@ cdef class Snapshot:
         cdef Span request_id
         cdef Cursor private
         cdef list copies = []
+        cdef bytes remote = client_of(&h.view, source_ip + b":0" if source_ip else b"")
         request.random = random
         request.attempt = 0
         request.now_us = monotonic_us()
         request.hash = 0
         request.has_hash = route.hash_count > 0 and request_hash(
-            route, &h.view, source_ip + b":0" if source_ip else b"", &request.hash, None)
+            route, &h.view, remote, &request.hash, None)
         if request.has_hash:
             answer["hash"] = request.hash
         if route.edits_request:
-            origin.remote = source_ip + b":0" if source_ip else b""
+            origin.remote = remote
             origin.cluster = cluster.log_name if cluster is not None else b""
         answer["forwarded"] = edited_request(route, answer["arm"], h, origin, random, &request_id)
         for cluster_id, ppm in route.mirrors:
@@ -233,7 +254,8 @@ cdef class Snapshot:
             if route.fault.draws_delay(random):
                 answer["delay_ms"] = route.fault.delay_us // 1000
             if route.fault.draws_abort(random):
-                answer.update(outcome="fault", status=route.fault.abort_status, detail=FAULT_ABORT)
+                answer.update(outcome="fault", status=route.fault.abort_status, detail=FAULT_ABORT,
+                              cors="none", cors_lines=[])
                 return 0
         if answer["cors"] == "preflight":
             answer.update(outcome="direct_response", status=200, detail=CORS_RESPONSE)

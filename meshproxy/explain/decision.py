@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from meshproxy.explain.condition import failure
@@ -60,7 +60,7 @@ class Decision:
     ) -> None:
         self._explainer = explainer
         self._answer = answer  # as Snapshot.decide gives it
-        self.request = request
+        self.request = request  # as it was asked
         self.seed = seed
         self.source_ip = source_ip  # "" = unknown
 
@@ -140,7 +140,7 @@ class Decision:
             return None
         keys: list[str] = []
         for kind, name in route["hash_policies"]:
-            keys += [self.source_ip] if kind == "source_ip" else self.request.values(kind, name)
+            keys += [self.source_ip] if kind == "source_ip" else self.seen.values(kind, name)
         return ",".join(keys) or None
 
     @property
@@ -175,12 +175,18 @@ class Decision:
         host = self._explainer.data["virtual_hosts"].get(self._answer["virtual_host_id"])
         return host["routes"] if host is not None else []
 
+    @property
+    def seen(self) -> RequestView:
+        """The request as rules see it: its path is normalized."""
+        target: str = self._answer["target"]
+        return replace(self.request, path=target) if target else self.request
+
     def failures(self) -> dict[tuple[str, int], list[str]]:
         """(virtual service, rule) -> the first condition of each of its matches that failed."""
         found: dict[tuple[str, int], list[str]] = {}
         for index, condition in self._answer["rejected"]:
             route = self.routes[index]
-            reason = failure(route["conditions"][condition], self.request)
+            reason = failure(route["conditions"][condition], self.seen)
             found.setdefault((route["virtual_service"], route["rule"]), []).append(reason)
         return found
 

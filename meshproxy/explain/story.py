@@ -191,7 +191,7 @@ def _cors(route: RouteData | None, answer: dict[str, Any], sources: Sources | No
 def _hash_policies(route: RouteData | None, decision: Decision) -> list[HashPolicy]:
     told: list[HashPolicy] = []
     for kind, name in route["hash_policies"] if route is not None else ():
-        values = decision.request.values(kind, name)
+        values = decision.seen.values(kind, name)
         if kind == "source_ip":
             values = [decision.source_ip] if decision.source_ip else []
         told.append(HashPolicy(kind, name, ", ".join(values) if values else None))

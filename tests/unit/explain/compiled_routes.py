@@ -16,10 +16,10 @@ from meshproxy.snapshot.model import ConditionData, HeaderEditsData, RouteData
 PPM = 1_000_000
 ROUND_ROBIN, RING, LEAST, DOWN, COPY, ABSENT = range(6)  # cluster ids
 HOSTS = ["web", "web:80", "WEB", "other.example:8080"]
-PATHS = ["/", "/a", "/a/b", "/ab", "/v2/items"]
+PATHS = ["/", "/a", "/a/b", "/ab", "/v2/items", "/a/./b", "//a", "/a/../v2/%61"]
 QUERIES = ["", "?x=1", "?x=2&y", "?y=&x=1", "?xx=1"]
-HEADERS = ["x-user", "x-team", "cookie", "origin", "connection"]
-VALUES = ["", "ann", "anna", "a=1; user=ann", "http://a.test", "x-team"]
+HEADERS = ["x-user", "x-team", "cookie", "origin", "connection", "x-forwarded-for"]
+VALUES = ["", "ann", "anna", "a=1; user=ann", "http://a.test", "x-team", "10.1.1.1, 10.2.2.2"]
 
 _text = st.sampled_from
 
