@@ -12,6 +12,8 @@ import click
 from meshproxy.explain import Mesh
 from meshproxy.explain.text import describe
 
+EXIT_USAGE = 2
+
 
 def run_explain(
     paths: Sequence[str],
@@ -29,7 +31,8 @@ def run_explain(
     try:
         decision = mesh.route(method, url, headers, seed)
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        click.echo(f"Error: {error}", err=True)
+        return EXIT_USAGE
     if output == "json":
         click.echo(json.dumps(decision.to_dict(), indent=2))
     else:

@@ -68,23 +68,20 @@ class Sources:
     def rules(self, virtual_service: str) -> list[HttpRoute]:
         """Give the rules of a VirtualService "namespace/name" as written."""
         resource = self._virtual_service(virtual_service)
-        model = resource.model if resource is not None else None
-        return list(model.spec.http) if isinstance(model, VirtualService) else []
+        return _http_of(resource) if resource is not None else []
 
     def rule_at(self, virtual_service: str, index: int) -> Source | None:
         resource = self._virtual_service(virtual_service)
         return field_source(resource, ("spec", "http", index)) if resource is not None else None
 
     def rule_field(self, route: RouteData, *names: str) -> Source | None:
-        """Give the first of these fields (Python names) that the rule of a route has set."""
-        resource = self._virtual_service(route["virtual_service"])
-        rules = self.rules(route["virtual_service"])
-        if resource is None or not 0 <= route["rule"] < len(rules):
-            return None
-        given = rules[route["rule"]].model_fields_set
-        for name in names:
-            if name in given:
-                return field_source(resource, ("spec", "http", route["rule"], to_camel(name)))
+        """Give the first of these fields (Python names) that the rule of a route has set, or the
+        rule that delegates to it."""
+        for resource, index in self._rules_behind(route):
+            given = _http_of(resource)[index].model_fields_set
+            for name in names:
+                if name in given:
+                    return field_source(resource, ("spec", "http", index, to_camel(name)))
         return None
 
     def policy_field(self, cluster: ClusterData, block: str, *names: str) -> Source | None:
@@ -109,6 +106,24 @@ class Sources:
         namespace, _, name = qualified_name.partition("/")
         return self._manifests.config.resources.get(Key(kind, namespace, name))
 
+    def _rules_behind(self, route: RouteData) -> Iterator[tuple[Resource, int]]:
+        """Give the rule of a route; for one of a delegate also those that it stands in for."""
+        resource = self._virtual_service(route["virtual_service"])
+        model = resource.model if resource is not None else None
+        if resource is None or not isinstance(model, VirtualService):
+            return
+        if 0 <= route["rule"] < len(model.spec.http):
+            yield resource, route["rule"]
+        if not model.spec.is_delegate:
+            return
+        for root in self._manifests.config.resources.values():
+            for index, rule in enumerate(_http_of(root)):
+                target = rule.delegate
+                if target is not None and resource.key == Key(
+                    "VirtualService", target.namespace or root.key.namespace, target.name
+                ):
+                    yield root, index
+
     def _virtual_service(self, qualified_name: str) -> Resource | None:
         return self.resource("VirtualService", qualified_name)
 
@@ -119,6 +134,10 @@ class Sources:
         return [
             item for item in found if item is not None and isinstance(item.model, DestinationRule)
         ]
+
+
+def _http_of(resource: Resource) -> list[HttpRoute]:
+    return resource.model.spec.http if isinstance(resource.model, VirtualService) else []
 
 
 def _paths_of(rules: list[Resource], part: BaseModel) -> Iterator[tuple[Resource, Path]]:

@@ -59,9 +59,10 @@ class _Paint:
             pod = f" ({decision.pod})" if decision.pod else ""
             return self(f"{asked} -> {decision.endpoint}{pod}", _GREEN)
         flag = _FLAGS.get(decision.outcome)
-        words = f"{decision.status} {flag}" if flag else f"{decision.status}"
-        code = _RED if flag else _GREEN
-        return self(f"{asked} -> {words} {decision.outcome} ({decision.detail})", code)
+        if flag is None:
+            return self(f"{asked} -> {decision.status} {decision.outcome}", _GREEN)
+        # the letters and the word of the access log
+        return self(f"{asked} -> {decision.status} {flag} {decision.detail}", _RED)
 
 
 def _sections(decision: Decision, story: Story, paint: _Paint) -> Iterator[Line]:
@@ -73,7 +74,7 @@ def _sections(decision: Decision, story: Story, paint: _Paint) -> Iterator[Line]
     yield from _labelled("fault", _fault(story))
     yield from _labelled("cors", _cors(story))
     yield from _labelled("mirror", _mirrors(story))
-    yield from _labelled("forward", _forward(story))
+    yield from _labelled("forward", _forward(decision, story))
     if story.response_headers is not None:
         yield from _labelled("response", _edits(story.response_headers))
     for setting in story.settings:
@@ -81,7 +82,7 @@ def _sections(decision: Decision, story: Story, paint: _Paint) -> Iterator[Line]
             yield setting.name, _with(setting.value, setting.source)
     yield from _labelled("hash", _hash(decision, story))
     yield from _labelled("cluster", _cluster(decision, story))
-    yield from _labelled("endpoints", _endpoints(story, paint))
+    yield from _labelled("endpoints", _endpoints(decision, story, paint))
     if story.pick is not None:
         yield "pick", story.pick
     yield "generation", str(decision.generation)
@@ -130,6 +131,9 @@ def _rules(decision: Decision, rules: tuple[RuleStory, ...], paint: _Paint) -> I
         return
     yield f"VirtualService {', '.join(str(owner) for owner in owners)}; the first that holds wins"
     names = [f"{rule.rule} ({rule.name})" if rule.name else f"{rule.rule}" for rule in rules]
+    if len(owners) > 1:  # a root and its delegates
+        pairs = zip(names, rules, strict=True)
+        names = [f"{rule.virtual_service} {name}" for name, rule in pairs]
     wide = max(len(name) for name in names)
     place = max(len(rule.at or "") for rule in rules)
     left = 0
@@ -203,9 +207,11 @@ def _mirrors(story: Story) -> Iterator[str]:
         yield _with(words, mirror.source)
 
 
-def _forward(story: Story) -> Iterator[str]:
+def _forward(decision: Decision, story: Story) -> Iterator[str]:
     if story.path is None or story.authority is None or story.request_headers is None:
         return
+    if decision.outcome != "routed":
+        return  # it does not leave
     if story.path.before != story.path.after:
         yield f"path {story.path.before} -> {story.path.after}"
     else:
@@ -251,13 +257,15 @@ def _cluster(decision: Decision, story: Story) -> Iterator[str]:
             yield _with(f"{setting.name} {setting.value}", setting.source)
 
 
-def _endpoints(story: Story, paint: _Paint) -> Iterator[str]:
+def _endpoints(decision: Decision, story: Story, paint: _Paint) -> Iterator[str]:
     shown = [
         item
         for index, item in enumerate(story.endpoints)
         if index < _MOST_ENDPOINTS or item.is_picked
     ]
     if not shown:
+        if decision.outcome == "no_healthy_upstream":
+            yield "none: no ready pod or address is behind this cluster"
         return
     address = max(len(item.address) for item in shown)
     pod = max(len(item.pod or "") for item in shown)

@@ -136,10 +136,12 @@ def test_explain_json_outcomes(
 def test_explain_text_names_rule_and_place(path: Path) -> None:
     result = run_command("explain", "-f", str(path), "http://web/split")
     assert result.returncode == 0
-    assert "VirtualService default/web; the first that holds wins" in result.stdout
+    assert result.stdout.startswith("GET http://web/split -> 127.0.0.1:9001 (default/web-0)\n")
     line = path.read_text().splitlines().index("  - match: [{uri: {prefix: /split}}]") + 1
-    assert f"{path}:{line}:" in result.stdout
+    assert f'{path}:{line}:5  yes  uri prefix "/split"' in result.stdout
+    assert f"{path}:{line + 1}:5 VirtualService default/web\n" in result.stdout
     assert "timeout    250 ms" in result.stdout
+    assert "\x1b" not in result.stdout  # not a terminal
 
 
 def test_mesh_route_returns_what_explain_prints(path: Path) -> None:
@@ -168,8 +170,30 @@ spec:
     assert explain(path, "http://web/", "--source-label", "app=tester")["cluster"] == CANARY
 
 
-@pytest.mark.parametrize("url", ["ftp://web/", "http:///path", "https://web/"])
-def test_explain_url_that_cannot_be_asked_is_usage(path: Path, url: str) -> None:
-    result = run_command("explain", "-f", str(path), url)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ftp://web/"],
+        ["http:///path"],
+        ["/path"],
+        ["https://web/"],
+        ["http://web/", "-X", "G T"],
+        ["http://web/", "--seed", "-1"],
+        ["http://web/", "-H", "a b: c"],
+    ],
+)
+def test_explain_that_cannot_be_asked_is_usage_in_a_line(path: Path, arguments: list[str]) -> None:
+    result = run_command("explain", "-f", str(path), *arguments)
     assert result.returncode == 2
-    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    errors = [line for line in result.stderr.splitlines() if str(path) not in line]
+    assert len(errors) == 1
+    assert errors[0].startswith("Error: ")
+
+
+def test_explain_unknown_host_names_the_likely_one(path: Path) -> None:
+    result = run_command("explain", "-f", str(path), "http://canari/")
+    assert result.returncode == 0
+    assert "-> 404 NR route_not_found" in result.stdout
+    assert "canari: no service or VirtualService has this name" in result.stdout
+    assert "did you mean canary?" in result.stdout

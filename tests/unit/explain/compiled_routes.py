@@ -34,9 +34,7 @@ def _condition(kind: str, names: list[str], values: list[str]) -> st.SearchStrat
         return (kind, name, how, value, folds and kind == "uri", inverted and is_header)  # type: ignore[return-value]
 
     hows = ["exact", "prefix", "regex"] + (["present"] if names != [""] else [])
-    return st.builds(
-        made, _text(names), _text(hows), _text(values), st.booleans(), st.booleans()
-    )
+    return st.builds(made, _text(names), _text(hows), _text(values), st.booleans(), st.booleans())
 
 
 conditions = st.one_of(
@@ -184,9 +182,7 @@ def _head(method: str, host: str, target: str, fields: list[tuple[str, str]]) ->
 
 
 _fields = st.lists(st.tuples(_text([*HEADERS, "X-User"]), _text(VALUES)), max_size=4)
-_preflight = st.just(
-    [("Origin", "http://a.test"), ("Access-Control-Request-Method", "POST")]
-)
+_preflight = st.just([("Origin", "http://a.test"), ("Access-Control-Request-Method", "POST")])
 heads: st.SearchStrategy[bytes] = st.builds(
     _head,
     _text(["GET", "GET", "POST", "HEAD", "OPTIONS"]),

@@ -45,3 +45,24 @@ def test_parse_refuses_what_cannot_be_asked(
 ) -> None:
     with pytest.raises(ValueError, match=says):
         RequestView.parse(method, url, headers)
+
+
+def test_values_are_what_each_condition_looks_at() -> None:
+    request = RequestView.parse(
+        "GET",
+        "http://reviews/a?x=1&y=&x=2&%7a=3",
+        [("Accept", "a"), ("accept", "b"), ("cookie", 'u="ann"; v=2'), ("Cookie", "w=3")],
+    )
+    assert request.values("uri") == ["/a"]
+    assert request.values("query", "x") == ["1"]
+    assert request.values("query", "y") == [""]
+    assert request.values("query", "z") == []
+    assert request.values("header", "Accept") == ["a", "b"]
+    assert request.values("header", "x-none") == []
+    assert request.values("cookie", "u") == ["ann"]
+    assert request.values("cookie", "w") == ["3"]
+    assert request.values("cookie", "x") == []
+    assert request.values("method") == ["GET"]
+    assert request.values("authority") == ["reviews"]
+    assert request.values("scheme") == ["http"]
+    assert request.values("source_ip") == []
