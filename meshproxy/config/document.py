@@ -36,6 +36,7 @@ _WORD_FORMS: dict[str, object] = {
 _WORD_FORMS[""] = None
 _STARTERS = frozenset("0123456789+-.~nNtTfFyYoO")
 _TAG = "tag:yaml.org,2002:"
+_NESTED = "exceeded maximum nesting depth"  # libyaml 0.2.6
 _MAX_NUMBER = 24  # a longer number fits no field; it stays a string
 
 
@@ -289,8 +290,11 @@ def parse(text: str) -> list[Document]:
         documents.append(builder.document)
     except yaml.YAMLError as error:
         line, column, message = _syntax_error(error, text)
+        code = "MP003"
+        if _NESTED in message:  # libyaml's own bound: it reads ahead of the events it gives
+            code, message = "MP005", f"expected at most {MAX_DEPTH} levels, found more"
         builder.document.broken = True
-        builder.document.defects.append(Defect("MP003", line, column, (), message))
+        builder.document.defects.append(Defect(code, line, column, (), message))
         documents.append(builder.document)
     return documents
 
