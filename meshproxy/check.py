@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 from typing import Literal, TextIO
 
+from meshproxy import sarif
 from meshproxy.config.problem import Problem
 from meshproxy.snapshot.build import Builder
 
-Output = Literal["text", "json"]
+Output = Literal["text", "json", "sarif"]
 
 EXIT_FINE = 0
 EXIT_ERRORS = 3
@@ -31,7 +32,9 @@ def exit_code(problems: Sequence[Problem], strict: bool = False) -> int:
 
 
 def render(problems: Sequence[Problem], output: Output = "text") -> str:
-    """Write problems as one line each, or as a JSON list."""
+    """Write problems as one line each, as a JSON list, or as SARIF."""
+    if output == "sarif":
+        return sarif.render(problems)
     if output == "json":
         return json.dumps([problem.as_dict() for problem in problems], indent=2) + "\n"
     return "".join(f"{problem}\n" for problem in problems)
@@ -50,7 +53,7 @@ def summary(problems: Sequence[Problem], objects: int) -> str:
 def check_paths(
     paths: Sequence[str],
     namespace: str = "default",
-    output: str = "text",
+    output: Output = "text",
     strict: bool = False,
     out: TextIO | None = None,
     err: TextIO | None = None,
@@ -59,8 +62,8 @@ def check_paths(
     code. The streams default to the process's own."""
     builder = Builder(namespace)
     problems = builder.load(paths)
-    print(render(problems, "json" if output == "json" else "text"), end="", file=out or sys.stdout)
-    if output != "json":
+    print(render(problems, output), end="", file=out or sys.stdout)
+    if output == "text":
         objects = len(builder.config.resources) + len(builder.config.rejected)
         print(summary(problems, objects), file=err or sys.stderr)
     return exit_code(problems, strict)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -24,6 +24,9 @@ from meshproxy.cli.values import (
 )
 from meshproxy.errors import ConfigError
 from meshproxy.listen import Address, ListenSpec, parse_listen
+
+if TYPE_CHECKING:
+    from meshproxy.check import Output
 
 EXIT_INVALID_CONFIG = 3
 
@@ -172,9 +175,16 @@ def run(
 @cli.command()
 @files_flag
 @namespace_flag
-@output_flag
+@flag(
+    "--output",
+    "-o",
+    type=click.Choice(["text", "json", "sarif"]),
+    default="text",
+    show_default=True,
+    help="sarif: for code review.",
+)
 @click.option("--strict", is_flag=True, envvar="MESHPROXY_STRICT", help="Warnings fail too.")
-def check(paths: tuple[str, ...], namespace: str, output: str, strict: bool) -> int:
+def check(paths: tuple[str, ...], namespace: str, output: Output, strict: bool) -> int:
     """Say what is wrong with the manifests, and where."""
     from meshproxy.check import check_paths
 

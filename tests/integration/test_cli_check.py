@@ -46,3 +46,11 @@ def test_check_errors_are_exit_3_and_json_has_the_documented_keys(tmp_path: Path
     keys = {"file", "line", "column", "object", "path", "severity", "code", "message"}
     assert set(problem) == keys
     assert (problem["file"], problem["severity"]) == (str(path), "error")
+
+
+def test_check_sarif_is_one_log_and_nothing_else(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9) + REJECTED)
+    result = run_command("check", "-f", str(path), "-o", "sarif")
+    assert (result.returncode, result.stderr) == (3, "")
+    (run,) = json.loads(result.stdout)["runs"]
+    assert [item["ruleId"] for item in run["results"]] == ["MP102"]
