@@ -38,6 +38,8 @@ cdef class Cluster:
 
     # The chosen endpoint, or None when none is healthy. Counts nothing. Fills request.skips_ejected.
     cdef Endpoint pick(self, PickRequest* request)
+    # A retry looks elsewhere first: past `tried`, up to HOST_ATTEMPTS draws (ISTIO 3.11).
+    cdef Endpoint pick_untried(self, PickRequest* request, list tried)
     # Round robin turns come from this cursor from now on: explain's own, then the shared one again.
     cdef void use_turns(self, Cursor* cursor) noexcept
     cdef Endpoint pick_by_level(self, PickRequest* request)

@@ -7,12 +7,18 @@ from .random cimport random_next
 from .reactor cimport monotonic_us
 from .tier cimport Level
 
+cdef enum:
+    HOST_ATTEMPTS = 5
+
 
 @cython.final
 cdef class Cluster:
-    """Built from ClusterData; takes over the Endpoints of `previous`, the same cluster's last version."""
+    """Built from ClusterData; takes over the Endpoints of `previous`, the same cluster's last version.
 
-    def __cinit__(self, data, Scoreboard scoreboard, int worker, Cluster previous=None):
+    `now_us`: when an endpoint that is new was seen first."""
+
+    def __cinit__(self, data, Scoreboard scoreboard, int worker, Cluster previous=None,
+                  uint64_t now_us=0):
         cdef Endpoint e
         self.id = data["id"]
         self.name = sys.intern(data["name"])
@@ -51,7 +57,7 @@ cdef class Cluster:
             if not item["healthy"]:
                 continue
             if e.state.first_seen_us == 0:
-                e.state.first_seen_us = monotonic_us()
+                e.state.first_seen_us = now_us or monotonic_us()
             if warmup is not None:
                 self.warm_until_us = max(self.warm_until_us,
                                          e.state.first_seen_us + warmup["duration_ms"] * 1000)
@@ -82,6 +88,16 @@ cdef class Cluster:
                 self.tier.admitting(request.now_us) * 100 < self.panic_percent * len(self.endpoints)):
             request.skips_ejected = False
         return self.tier.pick(request)
+
+    cdef Endpoint pick_untried(self, PickRequest* request, list tried):
+        cdef int draw
+        cdef Endpoint chosen = self.pick(request)
+        for draw in range(HOST_ATTEMPTS):
+            if chosen not in tried:
+                break
+            request.attempt += 1
+            chosen = self.pick(request)
+        return chosen
 
     cdef void use_turns(self, Cursor* cursor) noexcept:
         cdef Level level

@@ -2,7 +2,9 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from .http1 cimport ResponseHead
+from .limits cimport Limits
 from .random cimport RandomState
+from .types cimport *
 
 cdef enum RetryOn:
     RETRY_5XX = 1
@@ -22,6 +24,17 @@ cdef enum AttemptEnd:
     END_RESET
     END_PER_TRY_TIMEOUT
 
+# Whether an end that is worth another attempt gets one.
+cdef enum RetryVerdict:
+    RETRY_NOW = 0
+    RETRY_UNSAFE                   # an upstream may have acted on the request, or its body is gone
+    RETRY_USED_UP
+    RETRY_OVERFLOW
+
+# RFC 9110 9.2.2
+cdef inline bint is_idempotent(Method method) noexcept nogil:
+    return method in (METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_DELETE, METHOD_TRACE)
+
 cdef class RetryPolicy:
     cdef readonly uint32_t attempts        # retries, not tries
     cdef readonly uint64_t per_try_timeout_us
@@ -34,5 +47,8 @@ cdef class RetryPolicy:
 
     cdef bint wants_response(self, ResponseHead* h) except -1
     cdef bint wants_end(self, AttemptEnd end) noexcept
+    # retry_count: those made so far. was_sent: bytes of the request may have reached an upstream.
+    cdef RetryVerdict judge(self, Limits limits, Method method, uint32_t retry_count, bint was_sent,
+                            bint is_body_lost) noexcept
     # Wait before retry k (1, 2, ...): uniform in [0, min(base * 2^(k-1), 10 * base)).
     cdef uint64_t backoff(self, uint32_t k, RandomState* random) noexcept

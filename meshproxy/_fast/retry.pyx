@@ -55,6 +55,16 @@ cdef class RetryPolicy:
             return True
         return self.on & (RETRY_5XX | RETRY_GATEWAY | RETRY_RESET)
 
+    # A request that an upstream may have acted on is not repeated unless its method says it may be, or the user
+    # asked for it in words.
+    cdef RetryVerdict judge(self, Limits limits, Method method, uint32_t retry_count, bint was_sent,
+                            bint is_body_lost) noexcept:
+        if was_sent and (is_body_lost or not (self.is_users or is_idempotent(method))):
+            return RETRY_UNSAFE
+        if retry_count >= self.attempts:
+            return RETRY_USED_UP
+        return RETRY_NOW if limits.may_retry() else RETRY_OVERFLOW
+
     cdef uint64_t backoff(self, uint32_t k, RandomState* random) noexcept:
         cdef uint64_t most = self.backoff_us << (k - 1 if k < 5 else 4)
         if most > 10 * self.backoff_us:

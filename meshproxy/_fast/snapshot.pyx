@@ -95,8 +95,10 @@ cdef class Snapshot:
         self.bindings = {}
         self.retired = []
 
-    def apply(self, update):
-        """The next Snapshot; this one stays as it is. Raises ValueError, KeyError on malformed data."""
+    def apply(self, update, uint64_t now_us=0):
+        """The next Snapshot; this one stays as it is. `now_us` 0: the machine's monotonic clock.
+
+        Raises ValueError, KeyError on malformed data."""
         cdef Snapshot after = Snapshot(self.scoreboard, self.worker)
         cdef Cluster before, cluster
         after.generation = update["generation"]
@@ -112,7 +114,7 @@ cdef class Snapshot:
             before = self.clusters[cluster_id] if cluster_id < len(self.clusters) else None
             cluster = None
             if data is not None:
-                cluster = Cluster(data, self.scoreboard, self.worker, before)
+                cluster = Cluster(data, self.scoreboard, self.worker, before, now_us)
             while len(after.clusters) <= cluster_id:
                 after.clusters.append(None)
             after.clusters[cluster_id] = cluster

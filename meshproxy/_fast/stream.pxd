@@ -132,7 +132,6 @@ cdef class Stream(UpstreamSink):
     cdef bint retries_end(self, AttemptEnd end) except -1
     cdef bint retries_response(self, ResponseHead* h) except -1
     cdef bint may_retry(self, bint was_sent) except -1
-    cdef bint is_idempotent(self) noexcept
     cdef int schedule_retry(self) except -1
     cdef void leave_endpoint(self, bint is_success) noexcept
     cdef int end_backoff(self) except -1

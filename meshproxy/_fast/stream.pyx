@@ -27,7 +27,6 @@ from .types cimport *
 from .upstream cimport pool_of
 
 cdef enum:
-    HOST_ATTEMPTS = 5
     REPLAY_BYTES = 65536           # most body bytes kept for another attempt
     ATTEMPT_ROOM = 8               # x-envoy-attempt-count may grow by a few digits
     BODY_HIGH_WATERMARK = 65536    # request bytes held for an upstream that is not ready yet
@@ -117,7 +116,7 @@ cdef class Stream(UpstreamSink):
             self.has_hash = request_hash(self.route, &h.view, self.remote, &self.hash, self.made_cookies)
         self.encode_head(h)
         if self.framing != BODY_NONE and self.route.retry is not None:
-            self.keeps_body = self.route.retry.is_users or self.is_idempotent()
+            self.keeps_body = self.route.retry.is_users or is_idempotent(self.method)
         if not self.route.is_plain and self.hold_or_fail():
             return 0
         return self.proceed()
@@ -251,24 +250,16 @@ cdef class Stream(UpstreamSink):
             self.rt.gather_add(self.block, self.block_len)
         return 0
 
-    # A retry looks elsewhere first: up to HOST_ATTEMPTS draws past endpoints tried before (ISTIO 3.11).
     cdef Endpoint choose_endpoint(self):
         cdef PickRequest request
-        cdef Endpoint chosen
-        cdef int draw
         request.random = &self.rt.random
         request.attempt = self.retry_count
         request.now_us = self.rt.reactor.now_us
         request.hash = self.hash
         request.has_hash = self.has_hash
-        chosen = self.cluster.pick(&request)
         if self.tried is not None and self.route.retry.avoids_previous:
-            for draw in range(HOST_ATTEMPTS):
-                if chosen not in self.tried:
-                    break
-                request.attempt += 1
-                chosen = self.cluster.pick(&request)
-        return chosen
+            return self.cluster.pick_untried(&request, self.tried)
+        return self.cluster.pick(&request)
 
     cdef int overflow(self) except -1:
         self.cluster.column.rq_overflow += 1
@@ -593,24 +584,15 @@ cdef class Stream(UpstreamSink):
     cdef bint retries_response(self, ResponseHead* h) except -1:
         return self.route.retry.wants_response(h) and self.may_retry(True)
 
-    # A request that an upstream may have acted on is not repeated unless its method says it may be (RFC 9110
-    # 9.2.2) or the user asked for it in words.
     cdef bint may_retry(self, bint was_sent) except -1:
-        cdef RetryPolicy policy = self.route.retry
-        if was_sent and (self.is_body_lost or not (policy.is_users or self.is_idempotent())):
-            return False
-        if self.retry_count >= policy.attempts:
+        cdef RetryVerdict verdict = self.route.retry.judge(
+            self.cluster.limits, self.method, self.retry_count, was_sent, self.is_body_lost)
+        if verdict == RETRY_USED_UP:
             self.flags |= FLAG_URX
-            return False
-        if not self.cluster.limits.may_retry():
+        elif verdict == RETRY_OVERFLOW:
             self.cluster.column.rq_retry_overflow += 1
             self.flags |= FLAG_UO
-            return False
-        return True
-
-    cdef bint is_idempotent(self) noexcept:
-        return self.method in (METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_DELETE,
-                               METHOD_TRACE)
+        return verdict == RETRY_NOW
 
     # The attempt is over; the next one starts after the backoff.
     cdef int schedule_retry(self) except -1:
@@ -662,7 +644,7 @@ cdef class Stream(UpstreamSink):
     # only what may be repeated without harm (RFC 9110 9.2.2).
     cdef bint can_replay(self) noexcept:
         return self.was_stale and not self.is_replayed and self.framing == BODY_NONE and self.request_done and (
-            self.is_idempotent())
+            is_idempotent(self.method))
 
     cdef int on_timer(self, Timer* t) except -1:
         if t == &self.try_timer:
