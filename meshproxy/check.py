@@ -10,6 +10,7 @@ from typing import Literal, TextIO
 from meshproxy import sarif
 from meshproxy.config.problem import Problem
 from meshproxy.snapshot.build import Builder
+from meshproxy.snapshot.scope import Scope
 
 Output = Literal["text", "json", "sarif"]
 
@@ -18,9 +19,9 @@ EXIT_ERRORS = 3
 EXIT_WARNINGS = 4  # with --strict only
 
 
-def check(paths: Sequence[str], namespace: str = "default") -> list[Problem]:
+def check(paths: Sequence[str], scope: Scope | None = None) -> list[Problem]:
     """Give every problem of the manifests, sorted by place. Never raises for what files hold."""
-    return Builder(namespace).load(paths)
+    return Builder(scope=scope).load(paths)
 
 
 def exit_code(problems: Sequence[Problem], strict: bool = False) -> int:
@@ -52,7 +53,7 @@ def summary(problems: Sequence[Problem], objects: int) -> str:
 
 def check_paths(
     paths: Sequence[str],
-    namespace: str = "default",
+    scope: Scope | None = None,
     output: Output = "text",
     strict: bool = False,
     out: TextIO | None = None,
@@ -60,7 +61,7 @@ def check_paths(
 ) -> int:
     """Check, print problems to `out` and (text only) a closing line to `err`; gives the exit
     code. The streams default to the process's own."""
-    builder = Builder(namespace)
+    builder = Builder(scope=scope)
     problems = builder.load(paths)
     print(render(problems, output), end="", file=out or sys.stdout)
     if output == "text":

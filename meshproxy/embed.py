@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import Self
@@ -21,6 +21,7 @@ from meshproxy.config.problem import Problem
 from meshproxy.listen import Address, ListenSpec, bound_address, open_listener, parse_listen
 from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
+from meshproxy.snapshot.scope import Scope
 from meshproxy.telemetry.slots import clear_new_slots
 
 _DRAIN_POLL_S = 0.01
@@ -51,10 +52,13 @@ class Proxy:
         listen: Sequence[str] = ("127.0.0.1:8080",),
         namespace: str = "default",
         drain_s: float = 5.0,
+        locality: str = "",
+        labels: Mapping[str, str] | None = None,
     ) -> Proxy:
         """Read manifests as `meshproxy run -f` does. Raises ConfigError, ValueError."""
         specs = [parse_listen(text) for text in listen]
-        builder = Builder(namespace, specs)
+        scope = Scope(namespace, labels=labels or {}, locality=locality)
+        builder = Builder(listeners=specs, scope=scope)
         return cls(builder, load_manifests(builder, paths), specs, drain_s)
 
     @property

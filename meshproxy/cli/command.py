@@ -6,9 +6,11 @@ Exit codes: 0 fine, 1 runtime failure, 2 usage, 3 invalid configuration, 4 only 
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,6 +21,8 @@ from meshproxy.cli.values import (
     parse_duration_ms,
     parse_header,
     parse_label,
+    parse_labels,
+    parse_locality,
     parse_workers,
     parsed_by,
 )
@@ -27,6 +31,7 @@ from meshproxy.listen import Address, ListenSpec, parse_listen
 
 if TYPE_CHECKING:
     from meshproxy.check import Output
+    from meshproxy.snapshot.scope import Scope
 
 EXIT_INVALID_CONFIG = 3
 
@@ -64,14 +69,39 @@ def listen_flag(command: _Command) -> _Command:
     )(command)
 
 
-def namespace_flag(command: _Command) -> _Command:
-    return flag(
+def scope_flags(command: _Command) -> Callable[..., Any]:
+    """Who the proxy is, and so who sends the requests: the command gets it as `scope`."""
+
+    @flag(
         "--namespace",
-        default="default",
-        show_default=True,
+        default=lambda: os.environ.get("POD_NAMESPACE") or "default",
+        show_default="$POD_NAMESPACE, else default",
         metavar="NS",
-        help="Where short service names resolve.",
-    )(command)
+        help="Namespace of the proxy: where short service names resolve.",
+    )
+    @flag(
+        "--locality",
+        callback=parsed_by(parse_locality),
+        default="",
+        metavar="REGION[/ZONE[/SUBZONE]]",
+        help="Where the proxy is, for localityLbSetting and trafficDistribution.",
+    )
+    @flag(
+        "--labels",
+        callback=parsed_by(parse_labels),
+        default="",
+        metavar="K=V[,K=V]...",
+        help="Labels of the proxy's pod, for sourceLabels, failoverPriority, workloadSelector.",
+    )
+    @functools.wraps(command)
+    def with_scope(
+        *args: Any, namespace: str, locality: str, labels: dict[str, str], **rest: Any
+    ) -> Any:
+        from meshproxy.snapshot.scope import Scope
+
+        return command(*args, scope=Scope(namespace, labels=labels, locality=locality), **rest)
+
+    return with_scope
 
 
 def output_flag(command: _Command) -> _Command:
@@ -110,7 +140,7 @@ def cli() -> None:
     show_default=True,
     metavar="N|auto",
 )
-@namespace_flag
+@scope_flags
 @flag("--access-log", default="off", show_default=True, metavar="PATH|-|off")
 @flag(
     "--access-log-format",
@@ -144,7 +174,7 @@ def run(
     listen: tuple[ListenSpec, ...],
     admin: Address | None,
     workers: int,
-    namespace: str,
+    scope: Scope,
     access_log: str,
     access_log_format: str,
     log_level: str,
@@ -163,7 +193,7 @@ def run(
             listen=listen,
             admin=admin,
             workers=workers,
-            namespace=namespace,
+            scope=scope,
             access_log=access_log,
             access_log_format="json" if access_log_format == "json" else "text",
             explain_header=explain_header,
@@ -174,7 +204,7 @@ def run(
 
 @cli.command()
 @files_flag
-@namespace_flag
+@scope_flags
 @flag(
     "--output",
     "-o",
@@ -184,11 +214,11 @@ def run(
     help="sarif: for code review.",
 )
 @click.option("--strict", is_flag=True, envvar="MESHPROXY_STRICT", help="Warnings fail too.")
-def check(paths: tuple[str, ...], namespace: str, output: Output, strict: bool) -> int:
+def check(paths: tuple[str, ...], scope: Scope, output: Output, strict: bool) -> int:
     """Say what is wrong with the manifests, and where."""
     from meshproxy.check import check_paths
 
-    return check_paths(paths, namespace, output, strict)
+    return check_paths(paths, scope, output, strict)
 
 
 @cli.command()
@@ -210,10 +240,10 @@ def check(paths: tuple[str, ...], namespace: str, output: Output, strict: bool) 
     multiple=True,
     callback=parsed_by(parse_label),
     metavar="KEY=VALUE",
-    help="A label of the pod that sends the request. Repeatable.",
+    help="One more label of the pod that sends the request. Repeatable.",
 )
 @flag("--seed", type=int, default=0, show_default=True, help="For the weighted and random picks.")
-@namespace_flag
+@scope_flags
 @output_flag
 def explain(
     paths: tuple[str, ...],
@@ -222,15 +252,14 @@ def explain(
     headers: tuple[tuple[str, str], ...],
     source_labels: tuple[tuple[str, str], ...],
     seed: int,
-    namespace: str,
+    scope: Scope,
     output: str,
 ) -> int:
     """Say which rule, cluster and endpoint a request would get, and why."""
     from meshproxy.cli.explain import run_explain
 
-    return run_explain(
-        paths, (namespace, dict(source_labels)), (method, url, headers), seed, output
-    )
+    caller = replace(scope, labels={**scope.labels, **dict(source_labels)})
+    return run_explain(paths, caller, (method, url, headers), seed, output)
 
 
 @cli.group()
@@ -241,15 +270,15 @@ def export() -> None:
 @export.command("envoy")
 @files_flag
 @listen_flag
-@namespace_flag
+@scope_flags
 @flag("--output", "-o", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 def export_to_envoy(
-    paths: tuple[str, ...], listen: tuple[ListenSpec, ...], namespace: str, output: str
+    paths: tuple[str, ...], listen: tuple[ListenSpec, ...], scope: Scope, output: str
 ) -> int:
     """Print an Envoy bootstrap of the manifests; what Envoy cannot say goes to standard error."""
     from meshproxy.cli.export import run_export
 
-    return run_export(paths, namespace, listen, output)
+    return run_export(paths, scope, listen, output)
 
 
 @cli.command()

@@ -5,26 +5,26 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 
 from meshproxy.explain import Mesh
 from meshproxy.explain.text import describe
+from meshproxy.snapshot.scope import Scope
 
 EXIT_USAGE = 2
 
 
 def run_explain(
     paths: Sequence[str],
-    source: tuple[str, Mapping[str, str]],
+    scope: Scope,
     request: tuple[str, str, Sequence[tuple[str, str]]],
     seed: int,
     output: str,
 ) -> int:
-    """`source` is (namespace, labels), `request` (method, url, headers). Verdicts go to standard
-    error."""
-    mesh = Mesh.from_files(paths, *source)
+    """`scope` is who asks, `request` (method, url, headers). Verdicts go to standard error."""
+    mesh = Mesh.from_files(paths, scope.namespace, scope.labels, scope.locality)
     for problem in mesh.problems:
         click.echo(problem, err=True)
     method, url, headers = request

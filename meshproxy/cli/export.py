@@ -14,13 +14,14 @@ from meshproxy.export import export_envoy
 from meshproxy.listen import ListenSpec
 from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
+from meshproxy.snapshot.scope import Scope
 
 
 def run_export(
-    paths: Sequence[str], namespace: str, listen: Sequence[ListenSpec], output: str
+    paths: Sequence[str], scope: Scope, listen: Sequence[ListenSpec], output: str
 ) -> int:
     """Verdicts, and what Envoy cannot say, go to standard error."""
-    builder = Builder(namespace, listen)
+    builder = Builder(listeners=listen, scope=scope)
     for problem in load_manifests(builder, paths):
         click.echo(problem, err=True)
     addresses = {index: spec.address for index, spec in enumerate(listen)}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from pydantic import Field
 
 from .model import Model
@@ -25,12 +22,6 @@ class Failover(Model):
 
 
 class LocalitySetting(Model):
-    LATER: ClassVar[Mapping[str, str]] = {
-        "distribute": "endpoints of all localities get the same share",
-        "failover": "endpoints of all localities get the same share",
-        "failoverPriority": "endpoints of all localities get the same share",
-    }
-
     enabled: bool = Field(default=True, description="false: localities do not count.")
     distribute: list[Distribute] = Field(
         default_factory=list,

@@ -56,7 +56,7 @@ class ServiceSpec(Model):
     external_name: str = ""
     session_affinity: Literal["None", "ClientIP"] = "None"
     session_affinity_config: AffinityConfig | None = None
-    traffic_distribution: str = ""
+    traffic_distribution: Literal["", "PreferClose", "PreferSameZone", "PreferSameNode"] = ""
 
     @property
     def is_headless(self) -> bool:

@@ -11,7 +11,7 @@ from meshproxy.explain.host import DomainIndex
 from meshproxy.explain.request import RequestView
 from meshproxy.explain.source import Manifests, Sources
 from meshproxy.snapshot.model import SnapshotData
-from meshproxy.snapshot.registry import Scope
+from meshproxy.snapshot.scope import Scope
 
 _MOST = 2**64 - 1
 

@@ -11,7 +11,7 @@ from meshproxy.explain.explainer import Explainer
 from meshproxy.explain.request import RequestView
 from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
-from meshproxy.snapshot.registry import Scope
+from meshproxy.snapshot.scope import Scope
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -29,10 +29,12 @@ class Mesh:
         paths: Sequence[str | PathLike[str]],
         namespace: str = "default",
         source_labels: Mapping[str, str] | None = None,
+        locality: str = "",
     ) -> Mesh:
-        """Read manifests as `meshproxy run -f` does; `source_labels` are those of the pod that
-        sends the requests. Raises ConfigError if nothing is usable."""
-        scope = Scope(namespace, labels=source_labels or {})
+        """Read manifests as `meshproxy run -f` does; `source_labels` and `locality`
+        ("region/zone/subzone") are those of the pod that sends the requests. Raises ConfigError
+        if nothing is usable."""
+        scope = Scope(namespace, labels=source_labels or {}, locality=locality)
         builder = Builder(scope=scope)
         return cls(builder, load_manifests(builder, paths), scope)
 

@@ -10,7 +10,7 @@ from meshproxy.config.virtual_service import HttpMatch
 from meshproxy.explain.condition import wording
 from meshproxy.explain.source import Sources
 from meshproxy.snapshot.model import RouteData
-from meshproxy.snapshot.registry import Scope
+from meshproxy.snapshot.scope import Scope
 
 if TYPE_CHECKING:
     from meshproxy.explain.decision import Decision

@@ -10,14 +10,15 @@ from meshproxy.listen import ListenSpec
 from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
 from meshproxy.snapshot.model import SnapshotData
+from meshproxy.snapshot.scope import Scope
 
 
 class Configuration:
     """The builder behind one control process."""
 
-    def __init__(self, paths: Sequence[str], namespace: str, listen: Sequence[ListenSpec]) -> None:
+    def __init__(self, paths: Sequence[str], scope: Scope, listen: Sequence[ListenSpec]) -> None:
         """Load for the first time. Raises ConfigError when nothing can be used."""
-        self._builder = Builder(namespace, listen)
+        self._builder = Builder(listeners=listen, scope=scope)
         self.problems = load_manifests(self._builder, paths)
         self.live_since = time.monotonic()
 

@@ -175,7 +175,7 @@ class Control:
 
         options = self._options
         try:
-            self._configuration = Configuration(options.paths, options.namespace, options.listen)
+            self._configuration = Configuration(options.paths, options.scope, options.listen)
         except ConfigError as error:
             say(*error.problems)
             return False

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from meshproxy.listen import Address, ListenSpec
+from meshproxy.snapshot.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Options:
     listen: tuple[ListenSpec, ...]
     admin: Address | None  # None = off
     workers: int
-    namespace: str
+    scope: Scope  # who the proxy is
     access_log: str  # a path, "-" or "off"
     access_log_format: Literal["text", "json"]
     explain_header: bool

@@ -16,8 +16,9 @@ from .listener import COMMAND_LINE, Binding
 from .model import SnapshotData
 from .origin import OriginIndex
 from .references import ReferenceCheck
-from .registry import Scope, Stale
+from .registry import Stale
 from .ring import BuildRing, compiled_build_ring
+from .scope import Scope
 
 
 class Builder:

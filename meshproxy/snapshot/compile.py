@@ -19,9 +19,11 @@ from .destination import DestinationResolver
 from .listener import Binding, ListenerCompiler
 from .locality import Home
 from .model import ClusterData, DomainData, ListenerData, SnapshotData, VirtualHostData
-from .registry import Registry, Scope, Stale
+from .registry import Registry, Stale
 from .ring import BuildRing
 from .route import RouteCompiler
+from .rule import Caller
+from .scope import Scope
 from .slots import Slots
 from .virtual_host import HostUnit, VirtualHostCompiler
 
@@ -76,7 +78,8 @@ class Compiler:
         self.resolver = DestinationResolver(
             self.registry.services, self.registry.policies, clusters, scope.cluster_domain
         )
-        self.routes = RouteCompiler(self._routes, self.resolver, scope.caller)
+        caller = Caller(scope.namespace, scope.labels)
+        self.routes = RouteCompiler(self._routes, self.resolver, caller)
         self._hosts = VirtualHostCompiler(
             Slots("virtual hosts", MAX_VIRTUAL_HOSTS), self.registry, self.routes
         )

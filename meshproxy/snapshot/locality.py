@@ -14,7 +14,7 @@ from meshproxy.discovery.endpoint import Endpoint
 from meshproxy.discovery.locality import REGION, ZONE, as_labels, near, split
 
 CLOSE = (REGION, ZONE)  # trafficDistribution PreferClose, without networks
-_CLOSE_NAMES = ("PreferClose", "PreferSameZone")
+_CLOSE_NAMES = ("PreferClose", "PreferSameZone", "PreferSameNode")  # nodes are not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from meshproxy.config.places import Path
 from meshproxy.config.problem import Finding, hint, quote
 from meshproxy.config.resource import Resource
 from meshproxy.config.service import Service
+from meshproxy.config.traffic_policy import PortPolicy, TrafficPolicy
 from meshproxy.config.virtual_service import VirtualService
 from meshproxy.discovery.pods import pod_findings
 
@@ -41,6 +42,7 @@ class ReferenceCheck:
         elif isinstance(model, DestinationRule):
             yield from self._destination_rule(resource, model)
         elif isinstance(model, Service):
+            yield from self._distribution(model)
             if model.spec.type != "ExternalName":
                 yield from self._registry.endpoints.findings(resource)
         else:
@@ -109,6 +111,7 @@ class ReferenceCheck:
             yield Finding("MP202", (*path, "subset"), message)
 
     def _destination_rule(self, resource: Resource, model: DestinationRule) -> Iterator[Finding]:
+        yield from self._localities(model)
         host = self._registry.policies.host_of(resource)
         if not self._is_known(host):
             found = quote(model.spec.host)
@@ -123,6 +126,30 @@ class ReferenceCheck:
                 shown = ", ".join(f"{key}={value}" for key, value in subset.labels.items())
                 message = f"no endpoint of {service.key.name} has {quote(shown)}: 503 UH"
                 yield Finding("MP203", ("spec", "subsets", index, "labels"), message)
+
+    def _localities(self, model: DestinationRule) -> Iterator[Finding]:
+        """Which localities are near is a question of where the proxy is."""
+        if self._registry.scope.locality:
+            return
+        for path, policy in _policies(model):
+            balancer = policy.load_balancer
+            setting = balancer.locality_lb_setting if balancer is not None else None
+            if setting is None or not setting.enabled:
+                continue
+            for name in ("distribute", "failover"):
+                if getattr(setting, name):
+                    message = "has no effect: the proxy does not know where it is (--locality)"
+                    where = (*path, "loadBalancer", "localityLbSetting", name)
+                    yield Finding("MP315", where, message)
+
+    def _distribution(self, model: Service) -> Iterator[Finding]:
+        path: Path = ("spec", "trafficDistribution")
+        if model.spec.traffic_distribution and not self._registry.scope.locality:
+            message = "has no effect: the proxy does not know where it is (--locality)"
+            yield Finding("MP315", path, message)
+        elif model.spec.traffic_distribution == "PreferSameNode":
+            message = "taken as PreferSameZone: which node an endpoint is on is not known here"
+            yield Finding("MP315", path, message)
 
     def _has_endpoint(self, mesh: MeshService, subset: Subset) -> bool:
         """True also when the service has no endpoint at all: that is another problem."""
@@ -158,3 +185,20 @@ class ReferenceCheck:
     def _sample(services: Iterable[str]) -> list[str]:
         """Near misses are looked for among this many services, so a check stays linear."""
         return [host for _, host in zip(range(1000), services, strict=False)]
+
+
+def _policies(model: DestinationRule) -> Iterator[tuple[Path, TrafficPolicy | PortPolicy]]:
+    """Give every policy of a rule with its place."""
+    spec = model.spec
+    tops: list[tuple[Path, TrafficPolicy | None]] = [
+        (("spec", "trafficPolicy"), spec.traffic_policy),
+        *(
+            (("spec", "subsets", index, "trafficPolicy"), subset.traffic_policy)
+            for index, subset in enumerate(spec.subsets)
+        ),
+    ]
+    for path, policy in tops:
+        if policy is not None:
+            yield path, policy
+            for at, setting in enumerate(policy.port_level_settings):
+                yield (*path, "portLevelSettings", at), setting

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from meshproxy.config.host import covers, is_wildcard
@@ -15,22 +15,8 @@ from meshproxy.discovery.index import EndpointIndex
 from .mesh_service import MeshService, export_to, pod_service, services_of
 from .policy import PolicyIndex
 from .route_index import RouteIndex
-from .rule import Caller
+from .scope import Scope
 from .visibility import exported_to
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """For whom is compiled: the proxy's namespace, labels and locality, the DNS suffix."""
-
-    namespace: str = "default"
-    cluster_domain: str = "cluster.local"
-    labels: Mapping[str, str] = field(default_factory=dict)
-    locality: str = ""  # "region/zone/subzone", the last two may be left out; "" = unknown
-
-    @property
-    def caller(self) -> Caller:
-        return Caller(self.namespace, self.labels)
 
 
 @dataclass(slots=True)

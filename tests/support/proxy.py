@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without MESHPROXY_ variables, the checkout importable."""
-    own = {k: v for k, v in os.environ.items() if not k.startswith("MESHPROXY_")}
+    """This process's environment without what sets flags, the checkout importable."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("MESHPROXY_", "POD_"))}
     return {**own, "PYTHONPATH": str(ROOT), **more}
 
 

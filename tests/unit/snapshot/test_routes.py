@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mesh_text import Mesh, destination_rule, pod, service, to, virtual_service
 
-from meshproxy.snapshot.registry import Scope
+from meshproxy.snapshot.scope import Scope
 
 SUBSETS = destination_rule(
     "web", "host: web, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {}}]"
