@@ -1,4 +1,5 @@
 from libc.stdint cimport uint8_t
+from libc.string cimport memmove
 
 cdef const char* HEX = "0123456789ABCDEF"
 
@@ -41,10 +42,14 @@ cdef bint path_is_normal(const char* p, size_t n, PathMode mode) noexcept nogil:
 
 
 cdef ssize_t normalize_path(char* out, const char* p, size_t n, PathMode mode) noexcept nogil:
-    cdef size_t at = 0, i = 0, width
+    cdef size_t at = 0, i = 0
+    cdef ssize_t stray = -1            # where the last "%" that begins no escape stands in out
     cdef int high, low, value
     cdef char c
     while i < n:
+        if stray >= 0 and at - <size_t>stray >= 3:
+            at = close_stray(out, stray, at)
+            stray = -1
         c = p[i]
         if c == c'%' and i + 2 < n and hex_value(p[i + 1]) >= 0 and hex_value(p[i + 2]) >= 0:
             high, low = hex_value(p[i + 1]), hex_value(p[i + 2])
@@ -69,10 +74,25 @@ cdef ssize_t normalize_path(char* out, const char* p, size_t n, PathMode mode) n
             out[at], out[at + 1], out[at + 2] = c'%', HEX[<uint8_t>c >> 4], HEX[c & 15]
             at += 3
         else:
+            if c == c'%':
+                stray = <ssize_t>at
             out[at] = c
             at += 1
         i += 1
+    if stray >= 0:
+        at = close_stray(out, stray, at)
     return <ssize_t>remove_dots(out, at, mode >= PATH_MERGE_SLASHES)
+
+
+# "%2%65" must not become "%2e", which the upstream would decode once more: as in Envoy, such a "%" is escaped.
+# Returns the new length.
+cdef inline size_t close_stray(char* out, ssize_t stray, size_t at) noexcept nogil:
+    cdef char* p = out + stray + 1
+    if at - <size_t>stray < 3 or hex_value(p[0]) < 0 or hex_value(p[1]) < 0:
+        return at
+    memmove(p + 2, p, at - <size_t>stray - 1)
+    p[0], p[1] = c'2', c'5'
+    return at + 2
 
 
 # RFC 3986 5.2.4 in place; an empty segment is a segment, unless they are merged.

@@ -113,10 +113,11 @@ cdef class DomainTable:
 
     # The domain "*" + suffix.
     cdef Domain* get_wildcard(self, const char* suffix, size_t n) noexcept:
-        cdef uint64_t h = (14695981039346656037ULL ^ c'*') * 1099511628211ULL
+        cdef uint64_t h = 14695981039346656037ULL
         cdef uint64_t at
         cdef size_t i
         cdef Domain* d
+        h = (h ^ c'*') * 1099511628211ULL      # apart: Cython folds constants without wrapping them
         for i in range(n):
             h = (h ^ scan_lower(suffix[i])) * 1099511628211ULL
         at = h & self.mask
