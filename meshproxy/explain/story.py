@@ -263,6 +263,8 @@ def retry_words(route: RouteData) -> str:
     words = f"{data['attempts']}"
     if causes:
         words += f" on {', '.join(causes)}"
+    if data["is_default"]:
+        words += "; a POST only before it was sent"  # MP316
     if data["per_try_timeout_ms"]:
         words += f"; {duration(data['per_try_timeout_ms'])} for each try"
     return words

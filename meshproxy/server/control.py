@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -33,6 +33,7 @@ from meshproxy.server.upgrade import Inheritance, replace_process
 from meshproxy.telemetry.slots import clear_new_slots
 
 if TYPE_CHECKING:
+    from meshproxy.config.problem import Problem
     from meshproxy.server.configuration import Configuration
     from meshproxy.snapshot.model import SnapshotData
 
@@ -179,7 +180,7 @@ class Control:
         except ConfigError as error:
             say(*error.problems)
             return False
-        say(*self._configuration.problems)
+        say(*_urgent(self._configuration.problems))
         return True
 
     def _on_ready(self) -> None:
@@ -238,7 +239,7 @@ class Control:
         except Exception:  # a bug of ours: the next edit must find us watching
             _log.exception("internal error in a reload; generation %d stays", before["generation"])
             return
-        say(*problems)
+        say(*_urgent(problems))
         if update is not None:
             clear_new_slots(self.scoreboard, before, update)
             self._live_supervisor.send_update(update)
@@ -320,6 +321,11 @@ def check_access_log(target: str) -> None:
                 pass
         except OSError as error:
             raise OSError(f"cannot write the access log {target}: {error.strerror}") from error
+
+
+def _urgent(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """What is for information is for `check` to say."""
+    return (problem for problem in problems if problem.severity != "info")
 
 
 def say(*lines: object) -> None:

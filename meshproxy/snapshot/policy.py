@@ -37,18 +37,20 @@ class Policy:
 class DestinationPolicy:
     """The DestinationRules of one host, merged: all subsets, the first top-level policy."""
 
-    __slots__ = ("_top", "keys", "subsets")
+    __slots__ = ("_top", "keys", "subsets", "top_key")
 
     def __init__(self, rules: list[Resource]) -> None:
         self.keys = tuple(rule.key for rule in rules)
         self.subsets: dict[str, Subset] = {}
         self._top: TrafficPolicy | None = None
+        self.top_key: Key | None = None  # of the rule whose policy counts
         for rule in rules:
             model = rule.model
             assert isinstance(model, DestinationRule)
             for subset in model.spec.subsets:
                 self.subsets.setdefault(subset.name, subset)
-            self._top = self._top or model.spec.traffic_policy
+            if self._top is None and model.spec.traffic_policy is not None:
+                self._top, self.top_key = model.spec.traffic_policy, rule.key
 
     def resolve(self, port: int | None, subset: str = "") -> Policy:
         """Give the policy; `port` None leaves out portLevelSettings."""

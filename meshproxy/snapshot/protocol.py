@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from meshproxy.config.problem import Finding, quote
 from meshproxy.config.service import ServicePort
 
 Protocol = Literal["http", "tcp"]
@@ -20,9 +22,7 @@ def port_protocol(port: ServicePort) -> Protocol | None:
     counts as HTTP, unless its number is that of a protocol in which the server speaks first."""
     if port.protocol != "TCP":
         return None
-    declared = port.app_protocol if port.app_protocol is not None else port.name
-    declared = _APP_PROTOCOLS.get(declared.lower(), declared.lower())
-    token = "grpc-web" if declared.startswith("grpc-web") else declared.split("-", 1)[0]
+    token = _declared(port)
     if token in _HTTP:
         return "http"
     if token == "udp":
@@ -30,3 +30,20 @@ def port_protocol(port: ServicePort) -> Protocol | None:
     if token in _TCP or port.port in _SERVER_FIRST:
         return "tcp"
     return "http"
+
+
+def undeclared(ports: Sequence[ServicePort]) -> Iterator[Finding]:
+    """Say which ports declare no protocol, and what they count as."""
+    for index, port in enumerate(ports):
+        if port.protocol != "TCP" or _declared(port) in _HTTP | _TCP | {"udp"}:
+            continue
+        found = quote(port.name) if port.name else "nothing"
+        message = f"expected appProtocol, or a name such as http-web, found {found}"
+        message += f": the port counts as {(port_protocol(port) or '').upper()}"
+        yield Finding("MP325", ("spec", "ports", index), message)
+
+
+def _declared(port: ServicePort) -> str:
+    text = port.app_protocol if port.app_protocol is not None else port.name
+    text = _APP_PROTOCOLS.get(text.lower(), text.lower())
+    return "grpc-web" if text.startswith("grpc-web") else text.split("-", 1)[0]

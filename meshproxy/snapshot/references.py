@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from meshproxy.config.destination import Destination
-from meshproxy.config.destination_rule import DestinationRule, Subset
+from meshproxy.config.destination_rule import DestinationRule
 from meshproxy.config.host import covers, is_wildcard, resolve
 from meshproxy.config.http_route import HttpRoute
 from meshproxy.config.places import Path
@@ -19,8 +19,8 @@ from meshproxy.config.traffic_policy import PortPolicy, TrafficPolicy
 from meshproxy.config.virtual_service import VirtualService
 from meshproxy.discovery.pods import pod_findings
 
+from . import defaults, protocol, subsets
 from .destination import DestinationResolver
-from .mesh_service import MeshService
 from .protocol import port_protocol
 from .registry import Registry
 from .rule import MESH
@@ -39,10 +39,13 @@ class ReferenceCheck:
         if isinstance(model, VirtualService):
             if self._registry.routes.is_visible(resource):
                 yield from self._virtual_service(resource, model)
+                yield from defaults.findings(model, resource.key.namespace, self._resolver)
         elif isinstance(model, DestinationRule):
-            yield from self._destination_rule(resource, model)
+            if self._registry.policies.is_visible(resource):
+                yield from self._destination_rule(resource, model)
         elif isinstance(model, Service):
             yield from self._distribution(model)
+            yield from protocol.undeclared(model.spec.ports)
             if model.spec.type != "ExternalName":
                 yield from self._registry.endpoints.findings(resource)
         else:
@@ -103,11 +106,11 @@ class ReferenceCheck:
             shown = ", ".join(str(port) for port in ports)
             message = f"the Service has the ports {shown}: without port.number the port of the"
             yield Finding("MP205", path, message + " request is used")
-        subsets = self._resolver.policy(host).subsets
-        if destination.subset and destination.subset not in subsets:
-            shown = ", ".join(sorted(subsets)[:10]) or "none (no DestinationRule defines any)"
+        known = self._resolver.policy(host).subsets
+        if destination.subset and destination.subset not in known:
+            shown = ", ".join(sorted(known)[:10]) or "none (no DestinationRule defines any)"
             message = f"expected a subset of {shown}, found {quote(destination.subset)}"
-            message += hint(destination.subset, subsets)
+            message += hint(destination.subset, known)
             yield Finding("MP202", (*path, "subset"), message)
 
     def _destination_rule(self, resource: Resource, model: DestinationRule) -> Iterator[Finding]:
@@ -121,11 +124,8 @@ class ReferenceCheck:
         service = self._registry.services.get(host)
         if service is None:
             return
-        for index, subset in enumerate(model.spec.subsets):
-            if not self._has_endpoint(service, subset):
-                shown = ", ".join(f"{key}={value}" for key, value in subset.labels.items())
-                message = f"no endpoint of {service.key.name} has {quote(shown)}: 503 UH"
-                yield Finding("MP203", ("spec", "subsets", index, "labels"), message)
+        yield from subsets.findings(model, service, self._registry)
+        yield from subsets.rivals(resource, model, self._resolver.policy(host))
 
     def _localities(self, model: DestinationRule) -> Iterator[Finding]:
         """Which localities are near is a question of where the proxy is."""
@@ -150,16 +150,6 @@ class ReferenceCheck:
         elif model.spec.traffic_distribution == "PreferSameNode":
             message = "taken as PreferSameZone: which node an endpoint is on is not known here"
             yield Finding("MP315", path, message)
-
-    def _has_endpoint(self, mesh: MeshService, subset: Subset) -> bool:
-        """True also when the service has no endpoint at all: that is another problem."""
-        index, service = self._registry.endpoints, mesh.resource
-        found = self._registry.endpoints_of(mesh).values()
-        everything = [item for items in found for item in items]
-        wanted = subset.labels.items()
-        if any(wanted <= item.labels.items() for item in everything):
-            return True
-        return not everything or index.will_select(service, subset.labels)
 
     def _is_known(self, host: str) -> bool:
         services = self._registry.services

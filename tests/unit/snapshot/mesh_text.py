@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from meshproxy.config.problem import Problem
 from meshproxy.snapshot.build import Builder
 
 ISTIO = "apiVersion: networking.istio.io/v1\n"
@@ -68,12 +69,17 @@ class Mesh:
         self.path = folder / "mesh.yaml"
         self.path.write_text("---\n".join(documents))
         self.builder = Builder(**{"build_ring": build_ring, **settings})
-        self.problems = self.builder.load([str(self.path)])
+        self.builder.load([str(self.path)])
 
     def write(self, *documents: str):
         self.path.write_text("---\n".join(documents))
-        update, self.problems = self.builder.reload([str(self.path)])
+        update, _ = self.builder.reload([str(self.path)])
         return update
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All but MP316, which nearly every VirtualService has."""
+        return [item for item in self.builder.problems() if item.code != "MP316"]
 
     @property
     def codes(self) -> list[str]:
