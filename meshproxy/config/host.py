@@ -56,6 +56,23 @@ def is_address(text: str) -> bool:
     return True
 
 
+def is_network(text: str) -> bool:
+    """Tell whether the text is an IP literal or a CIDR; bits beyond the prefix may be set."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def single_address(text: str) -> str | None:
+    """Give the shortest form of an IP literal, or of a CIDR that holds no other address."""
+    if not is_network(text):
+        return None
+    network = ipaddress.ip_network(text, strict=False)
+    return str(network.network_address) if network.num_addresses == 1 else None
+
+
 def invalid_reason(host: str) -> str | None:
     """Say why no request could ever carry this host, or None when it is fine."""
     if is_address(host) or host == "*":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .checks import destination_rule as destination_rule_check
+from .checks import service_entry as service_entry_check
 from .checks import virtual_service as virtual_service_check
 from .deployment import Deployment
 from .destination_rule import DestinationRule
@@ -48,8 +49,20 @@ KINDS: Mapping[str, Kind] = {
         Kind("Pod", ("v1",), Pod),
         Kind("EndpointSlice", ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"), EndpointSlice),
         Kind("Deployment", ("apps/v1", "apps/v1beta2", "apps/v1beta1"), Deployment),
-        Kind("WorkloadEntry", _NETWORKING, WorkloadEntry, strict=True),
-        Kind("ServiceEntry", _NETWORKING, ServiceEntry, strict=True),
+        Kind(
+            "WorkloadEntry",
+            _NETWORKING,
+            WorkloadEntry,
+            strict=True,
+            check=service_entry_check.check_workload,
+        ),
+        Kind(
+            "ServiceEntry",
+            _NETWORKING,
+            ServiceEntry,
+            strict=True,
+            check=service_entry_check.check,
+        ),
         Kind(
             "VirtualService",
             _NETWORKING,

@@ -7,15 +7,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from .host import single_address
 from .metadata import Resource
 from .model import Model, pending
 from .scalar import Port
 from .service import ServicePort
 from .workload_entry import WorkloadEntrySpec
 
-PROTOCOLS = frozenset(
-    {"HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TCP", "TLS", "REDIS", "MYSQL", "UDP"}
-)
+HTTP_PROTOCOLS = frozenset({"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB"})
+PROTOCOLS = HTTP_PROTOCOLS | {"", "HTTPS", "MONGO", "MYSQL", "REDIS", "TCP", "TLS", "UDP"}
 
 
 class EntryPort(Model):
@@ -35,7 +35,7 @@ class EntryPort(Model):
             port=self.number,
             target_port=self.target_port,
             protocol="UDP" if self.protocol.upper() == "UDP" else "TCP",
-            app_protocol=self.protocol.lower() or None,
+            app_protocol=self.protocol.lower(),
         )
 
 
@@ -47,20 +47,24 @@ class WorkloadSelector(Model):
 
 class ServiceEntrySpec(Model):
     PENDING: ClassVar[Mapping[str, tuple[object, ...]]] = pending("subjectAltNames")
-    IGNORED: ClassVar[frozenset[str]] = frozenset({"location"})
 
     hosts: list[str] = Field(
-        default_factory=list, description="Each one is a service; `*.suffix` with STATIC."
+        default_factory=list,
+        description="Each one is a service; `*.suffix` where endpoints are given.",
     )
     addresses: list[str] = Field(
-        default_factory=list, description="Virtual IPs, which a Host header may carry."
+        default_factory=list,
+        description="Virtual IPs, which a Host header may carry; a CIDR names nothing here.",
     )
     ports: list[EntryPort] = Field(default_factory=list, description="Ports of the service.")
+    location: Literal["MESH_EXTERNAL", "MESH_INTERNAL"] = Field(
+        default="MESH_EXTERNAL", description="Without effect: it decides about mTLS in Istio."
+    )
     resolution: Literal["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS"] = Field(
         default="NONE",
         description="STATIC: endpoints as written or selected; DNS: all addresses of the names;"
-        " DNS_ROUND_ROBIN: the first one. NONE and DYNAMIC_DNS are not served: they need the"
-        " connection's original destination.",
+        " DNS_ROUND_ROBIN: the first one. NONE: `addresses`, else all addresses of the host, as"
+        " there is no original destination. DYNAMIC_DNS is not served.",
     )
     endpoints: list[WorkloadEntrySpec] = Field(
         default_factory=list, description="Endpoints written in place."
@@ -73,8 +77,14 @@ class ServiceEntrySpec(Model):
     )
 
     @property
+    def plain_addresses(self) -> list[str]:
+        """`addresses` in their shortest form, without those that are really networks."""
+        found = (single_address(text) for text in self.addresses)
+        return [address for address in found if address is not None]
+
+    @property
     def resolves(self) -> bool:
-        """Whether addresses are looked up in DNS."""
+        """Whether endpoints may be given by DNS names."""
         return self.resolution in ("DNS", "DNS_ROUND_ROBIN")
 
 

@@ -11,12 +11,14 @@ from .metadata import Resource
 from .model import Model, pending
 from .scalar import Port
 
+UNIX = "unix:"
+
 
 class WorkloadEntrySpec(Model):
     PENDING: ClassVar[Mapping[str, tuple[object, ...]]] = pending("network")
     IGNORED: ClassVar[frozenset[str]] = frozenset({"serviceAccount"})
 
-    address: str = Field(description="An IP address; in a ServiceEntry with DNS also a name.")
+    address: str = Field(description="An IP address; for a ServiceEntry with DNS also a name.")
     ports: dict[str, Port] = Field(
         default_factory=dict,
         description="Port of the endpoint by name of the service port; default: its targetPort.",

@@ -20,6 +20,7 @@ class Endpoint:
     labels: Mapping[str, str]
     locality: str = ""  # "region/zone/subzone" without empty parts at the end, "" = unknown
     hostname: str = ""  # of a pod of a headless service
+    dns_name: str = ""  # whose address it is, "" = the address was given
 
     @property
     def sort_key(self) -> tuple[str, str, int]:

@@ -2,72 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
+from meshproxy.config.host import is_wildcard
 from meshproxy.config.resource import Resource
 from meshproxy.config.service import Service, ServicePort
 from meshproxy.config.service_entry import ServiceEntry
-from meshproxy.config.workload_entry import WorkloadEntrySpec
+from meshproxy.config.workload_entry import UNIX, WorkloadEntry, WorkloadEntrySpec
 
 from .endpoint import Endpoint, canonical_address
 
-Resolved = Mapping[str, Sequence[str]]
-"""Addresses of each name that was looked up, in the order of the answer."""
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What is known of a DNS name: its addresses, and why the latest lookup gave none."""
+
+    addresses: tuple[str, ...]  # in the order of the answer
+    error: str = ""  # "" = it did; else `addresses` are those of the last one that did
+
+
+Resolved = Mapping[str, Resolution]
+"""By name, lower case, without a dot at the end. Absent = not looked up yet."""
 
 
 def names_of(resource: Resource) -> list[str]:
-    """Give the DNS names that an object needs looked up."""
+    """Give the DNS names that an object has endpoints for."""
+    model = resource.model
+    if isinstance(model, WorkloadEntry):
+        items = [model.spec]
+    elif isinstance(model, ServiceEntry):
+        items = [item for host in model.spec.hosts for item in written_endpoints(resource, host)]
+    else:
+        items = written_endpoints(resource)
+    return list(dict.fromkeys(filter(None, (name_of(item.address) for item in items))))
+
+
+def name_of(address: str) -> str:
+    """Give the DNS name that stands in place of an address, "" when it is one."""
+    is_name = canonical_address(address) is None and not address.startswith(UNIX)
+    return address.lower().removesuffix(".") if is_name else ""
+
+
+def may_have_names(resource: Resource) -> bool:
+    """Tell whether endpoints of a service can come from DNS at all."""
+    model = resource.model
+    if isinstance(model, ServiceEntry):
+        return model.spec.resolves or model.spec.resolution == "NONE"
+    return isinstance(model, Service) and model.spec.type == "ExternalName"
+
+
+def is_round_robin(resource: Resource) -> bool:
+    """Tell whether only the first address of a name counts (Envoy: LOGICAL_DNS)."""
+    model = resource.model
+    return isinstance(model, ServiceEntry) and model.spec.resolution == "DNS_ROUND_ROBIN"
+
+
+def written_endpoints(resource: Resource, host: str = "") -> list[WorkloadEntrySpec]:
+    """Give the endpoints that an object itself names for one of its hosts; with DNS an address
+    may be a name."""
     model = resource.model
     if isinstance(model, Service):
-        names = [model.spec.external_name] if model.spec.type == "ExternalName" else []
-    elif isinstance(model, ServiceEntry) and model.spec.resolves:
-        spec = model.spec
-        names = [item.address for item in spec.endpoints] or list(spec.hosts)
-    else:
-        return []
-    wanted = (name.lower().removesuffix(".") for name in names)
-    return [name for name in dict.fromkeys(wanted) if _is_name(name)]
+        name = model.spec.external_name if model.spec.type == "ExternalName" else ""
+        return [WorkloadEntrySpec(address=name)] if name else []
+    assert isinstance(model, ServiceEntry)
+    spec = model.spec
+    own = [] if is_wildcard(host) else [WorkloadEntrySpec(address=host)]
+    if spec.resolution == "NONE":
+        return [WorkloadEntrySpec(address=item) for item in spec.plain_addresses] or own
+    if spec.resolves and not spec.endpoints and spec.workload_selector is None:
+        return own
+    return spec.endpoints
 
 
 def entry_endpoints(
-    entry: ServiceEntry, port: ServicePort, host: str, resolved: Resolved
+    resource: Resource, port: ServicePort, host: str, resolved: Resolved | None
 ) -> Iterator[Endpoint]:
-    """Give the endpoints that are written in place, or looked up for `host`."""
-    spec = entry.spec
-    if spec.resolution == "STATIC":
-        for item in spec.endpoints:
-            yield from _endpoints(item, port, [item.address])
-    elif spec.resolves:
-        only_first = spec.resolution == "DNS_ROUND_ROBIN"
-        for item in spec.endpoints or [WorkloadEntrySpec(address=host)]:
-            addresses = _addresses(item.address, resolved)
-            yield from _endpoints(item, port, addresses[:1] if only_first else addresses)
+    """Give the endpoints of an object that are written in place, names by their addresses; None:
+    with names as addresses."""
+    only_first = is_round_robin(resource)
+    for item in written_endpoints(resource, host):
+        found = list(place_endpoints(item, port, resolved))
+        yield from found[:1] if only_first else found
 
 
-def external_endpoints(
-    service: Service, port: ServicePort, resolved: Resolved
+def place_endpoints(
+    item: WorkloadEntrySpec, port: ServicePort, resolved: Resolved | None
 ) -> Iterator[Endpoint]:
-    """Give the endpoints of an ExternalName."""
-    item = WorkloadEntrySpec(address=service.spec.external_name)
-    yield from _endpoints(item, port, _addresses(item.address, resolved))
-
-
-def _addresses(address: str, resolved: Resolved) -> Sequence[str]:
-    name = address.lower().removesuffix(".")
-    return resolved.get(name, ()) if _is_name(name) else [address]
-
-
-def _is_name(text: str) -> bool:
-    return bool(text) and canonical_address(text) is None and not text.startswith(("unix:", "*"))
-
-
-def _endpoints(
-    item: WorkloadEntrySpec, port: ServicePort, addresses: Sequence[str]
-) -> Iterator[Endpoint]:
-    target = port.target_port if isinstance(port.target_port, int) else port.port
-    number = item.ports.get(port.name, target)
-    for text in addresses:
-        address = canonical_address(text)
+    """Give the endpoints of one written address, or of all addresses of a name; None: the name
+    as it is."""
+    name = name_of(item.address)
+    addresses: Iterable[str | None] = [canonical_address(item.address)]
+    if name and resolved is None:
+        addresses = [name]
+    elif name and resolved is not None:
+        known = resolved.get(name)
+        addresses = map(canonical_address, known.addresses) if known is not None else ()
+    number = port_number(item, port)
+    for address in addresses:
         if address is not None:
-            weight = item.weight or 1
-            yield Endpoint(address, number, True, weight, "", item.labels, item.locality)
+            weight, where = item.weight or 1, item.locality
+            yield Endpoint(address, number, True, weight, "", item.labels, where, dns_name=name)
+
+
+def port_number(item: WorkloadEntrySpec, port: ServicePort) -> int:
+    """Give the port of an endpoint: its own by the name of the service port, else targetPort."""
+    target = port.target_port if isinstance(port.target_port, int) else port.port
+    return item.ports.get(port.name, target)

@@ -6,7 +6,7 @@ thousand. Law: `update` is called once for every change of a resource, before an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from meshproxy.config.deployment import Deployment
@@ -16,8 +16,8 @@ from meshproxy.config.service import Service, ServicePort
 from meshproxy.config.service_entry import ServiceEntry
 
 from .endpoint import Endpoint
-from .entries import entry_endpoints, external_endpoints, names_of
-from .pods import labels_of, workload_endpoint
+from .entries import Resolution, Resolved, entry_endpoints, is_round_robin, names_of
+from .pods import labels_of, workload_endpoints
 from .slices import service_of, slice_endpoints, targets
 
 _Label = tuple[str, str, str]  # namespace, key, value
@@ -35,24 +35,41 @@ class EndpointIndex:
         self._by_label: dict[_Label, set[Key]] = {}
         self._selecting: dict[_Label, set[Key]] = {}  # one label of the selector -> services
         self._referring: dict[Key, set[Key]] = {}  # Pod -> services whose slices name it
-        self._naming: dict[str, set[Key]] = {}  # DNS name -> services that need it
-        self._resolved: dict[str, tuple[str, ...]] = {}  # DNS name -> addresses
+        self._naming: dict[str, set[Key]] = {}  # DNS name -> who has it
+        self._resolved: dict[str, Resolution] = {}
 
     @property
-    def names(self) -> Collection[str]:
-        """The DNS names that services need looked up."""
-        return self._naming.keys()
+    def names(self) -> Mapping[str, Collection[Key]]:
+        """DNS names, and the services and WorkloadEntries that have endpoints by them."""
+        return self._naming
 
-    def set_addresses(self, name: str, addresses: Sequence[str]) -> set[Key]:
-        """Take over what a name resolves to; give the services that need it."""
-        if name not in self._naming or self._resolved.get(name) == tuple(addresses):
-            return set()
-        self._resolved[name] = tuple(addresses)
-        return set(self._naming[name])
+    @property
+    def resolved(self) -> Resolved:
+        """What is known of the names."""
+        return self._resolved
 
-    def addresses(self, name: str) -> Sequence[str]:
-        """Give what a name resolves to as far as is known."""
-        return self._resolved.get(name, ())
+    def resolve(self, found: Resolved) -> set[Key]:
+        """Take over what names resolve to; give the keys of the services concerned, and of the
+        WorkloadEntries."""
+        touched: set[Key] = set()
+        for name, resolution in found.items():
+            if name in self._naming and self._resolved.get(name) != resolution:
+                self._resolved[name] = resolution
+                touched |= self._naming[name]
+        for key in [key for key in touched if key.kind == "WorkloadEntry"]:
+            touched.update(service.key for service in self.selecting(key))
+        return touched
+
+    def forget(self) -> None:
+        """Drop what is known of names that nothing has any more."""
+        for name in self._resolved.keys() - self._naming.keys():
+            del self._resolved[name]
+
+    def selecting(self, key: Key) -> Iterator[Resource]:
+        """Give the services that select a Pod or WorkloadEntry."""
+        workload = self._workloads.get(key)
+        labels = labels_of(workload) if workload is not None else {}
+        return self._selecting_labels(key.namespace, labels)
 
     def update(self, key: Key, old: Resource | None, new: Resource | None) -> set[Key]:
         """Take over one change; give the keys of the services whose endpoints it may change."""
@@ -80,25 +97,25 @@ class EndpointIndex:
         return touched
 
     def endpoints(
-        self, service: Resource, ports: Sequence[ServicePort] | None = None, host: str = ""
+        self,
+        service: Resource,
+        ports: Sequence[ServicePort],
+        host: str = "",
+        as_written: bool = False,
     ) -> dict[int, list[Endpoint]]:
-        """Give the endpoints of every port (None: those of the Service), each address once, in
-        pick order. `host`: which one of a ServiceEntry."""
-        model = service.model
-        if ports is None:
-            ports = model.spec.ports if isinstance(model, Service) else ()
+        """Give the endpoints of every port, each address once, in pick order. `host`: which one
+        of a ServiceEntry. `as_written`: with DNS names in place of their addresses."""
+        resolved = None if as_written else self._resolved
         found: dict[int, list[Endpoint]] = {}
         slices = self._slices_of(service)
         selected = [] if slices else self.selected(service)
         for port in ports:
-            if isinstance(model, ServiceEntry) and not selected:
-                candidates = list(entry_endpoints(model, port, host, self._resolved))
-            elif isinstance(model, Service) and model.spec.type == "ExternalName":
-                candidates = list(external_endpoints(model, port, self._resolved))
-            elif slices:
+            if slices:
                 candidates = list(slice_endpoints(port, slices, self._workloads))
+            elif selected or selector_of(service):
+                candidates = _from_workloads(service, port, selected, resolved)
             else:
-                candidates = _from_workloads(service, port, selected)
+                candidates = list(entry_endpoints(service, port, host, resolved))
             unique = {(item.address, item.port): item for item in reversed(candidates)}
             found[port.port] = sorted(unique.values(), key=lambda item: item.sort_key)
         return found
@@ -123,19 +140,21 @@ class EndpointIndex:
         )
 
     def findings(self, service: Resource) -> Iterator[Finding]:
-        """Say why ports of a Service have no endpoint."""
+        """Say why ports of a Service or ServiceEntry have no endpoint."""
         model = service.model
-        assert isinstance(model, Service)
-        if self._slices_of(service) or not model.spec.selector:
+        if self._slices_of(service) or not selector_of(service):
             return
         selected = self.selected(service)
         if not selected:
             if not self.will_select(service, {}):
-                yield Finding("MP207", ("spec", "selector"), "the labels match no pod: 503 UH")
+                path = ("spec", "selector" if isinstance(model, Service) else "workloadSelector")
+                yield Finding("MP207", path, "the labels match no pod: 503 UH")
+            return
+        if not isinstance(model, Service):
             return
         for index, port in enumerate(model.spec.ports):
             named = isinstance(port.target_port, str)
-            if named and not _from_workloads(service, port, selected):
+            if named and not _from_workloads(service, port, selected, {}):
                 yield Finding(
                     "MP208",
                     ("spec", "ports", index, "targetPort"),
@@ -164,8 +183,11 @@ class EndpointIndex:
         if selector:
             anchor = min(selector.items())
             _file(self._selecting, (service.key.namespace, *anchor), service.key, adding)
-        for name in names_of(service):
-            _file(self._naming, name, service.key, adding)
+        self._index_names(service, adding)
+
+    def _index_names(self, resource: Resource, adding: bool) -> None:
+        for name in names_of(resource):
+            _file(self._naming, name, resource.key, adding)
 
     def _index_workload(self, workload: Resource, adding: bool) -> None:
         if adding:
@@ -174,6 +196,8 @@ class EndpointIndex:
             self._workloads.pop(workload.key, None)
         for pair in labels_of(workload).items():
             _file(self._by_label, (workload.key.namespace, *pair), workload.key, adding)
+        if workload.key.kind == "WorkloadEntry":
+            self._index_names(workload, adding)
 
     def _index_slice(self, resource: Resource, adding: bool) -> set[Key]:
         service = service_of(resource)
@@ -200,8 +224,8 @@ def selector_of(service: Resource) -> dict[str, str]:
     model = service.model
     if isinstance(model, ServiceEntry):
         selector = model.spec.workload_selector
-        is_static = model.spec.resolution == "STATIC"
-        return selector.labels if selector is not None and is_static else {}
+        selects = model.spec.resolution == "STATIC" or model.spec.resolves
+        return selector.labels if selector is not None and selects else {}
     assert isinstance(model, Service)
     return model.spec.selector if model.spec.type != "ExternalName" else {}
 
@@ -213,10 +237,14 @@ def _template_labels(resource: Resource) -> dict[str, str]:
 
 
 def _from_workloads(
-    service: Resource, port: ServicePort, selected: list[Resource]
+    service: Resource, port: ServicePort, selected: list[Resource], resolved: Resolved | None
 ) -> list[Endpoint]:
-    found = (workload_endpoint(service, port, resource) for resource in selected)
-    return [endpoint for endpoint in found if endpoint is not None]
+    found = [
+        endpoint
+        for resource in selected
+        for endpoint in workload_endpoints(service, port, resource, resolved)
+    ]
+    return found[:1] if is_round_robin(service) else found
 
 
 def _file(table: dict[_K, set[Key]], entry: _K, key: Key, adding: bool) -> None:

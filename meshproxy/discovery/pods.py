@@ -4,14 +4,17 @@ EndpointSlice controller."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from meshproxy.config.pod import Pod
 from meshproxy.config.problem import Finding, quote
 from meshproxy.config.resource import Resource
 from meshproxy.config.service import Service, ServicePort
+from meshproxy.config.service_entry import ServiceEntry
 from meshproxy.config.workload_entry import WorkloadEntry
 
 from .endpoint import Endpoint, canonical_address
+from .entries import Resolved, name_of, place_endpoints
 from .locality import of_labels
 
 FINISHED_PHASES = frozenset({"Failed", "Succeeded"})
@@ -41,15 +44,17 @@ def pod_is_ready(pod: Pod) -> bool:
     return any(item.type == "Ready" and item.status == "True" for item in conditions)
 
 
-def pod_findings(resource: Resource) -> Iterator[Finding]:
-    """Say what is assumed about a Pod or WorkloadEntry, and why it may have no endpoint."""
+def pod_findings(resource: Resource, is_looked_up: bool) -> Iterator[Finding]:
+    """Say what is assumed about a Pod or WorkloadEntry, and why it may have no endpoint.
+    `is_looked_up`: something selects it that allows a DNS name as address."""
     model = resource.model
     if isinstance(model, WorkloadEntry):
-        if canonical_address(model.spec.address) is None:
+        if name_of(model.spec.address) and not is_looked_up:
             yield Finding(
                 "MP406",
                 ("spec", "address"),
-                f"expected an IP address, found {quote(model.spec.address)}: not used",
+                f"expected an IP address, found {quote(model.spec.address)}: not used, as names"
+                " are for a ServiceEntry with resolution DNS",
             )
     elif isinstance(model, Pod) and model.status.pod_ip:
         if canonical_address(model.status.pod_ip) is None:
@@ -62,15 +67,26 @@ def pod_findings(resource: Resource) -> Iterator[Finding]:
             yield Finding("MP405", ("status",), "no conditions: taken as ready")
 
 
-def workload_endpoint(service: Resource, port: ServicePort, resource: Resource) -> Endpoint | None:
-    """Give the endpoint of one selected workload for one port of a Service or ServiceEntry, None
-    when it has none."""
+def workload_endpoints(
+    service: Resource, port: ServicePort, resource: Resource, resolved: Resolved | None
+) -> Iterator[Endpoint]:
+    """Give the endpoints of one selected workload for one port of a Service or ServiceEntry."""
     model = resource.model
     if isinstance(model, WorkloadEntry):
-        return _entry_endpoint(port, model, resource)
-    if isinstance(model, Pod):
-        return _pod_endpoint(service, port, model, resource)
-    return None
+        name, labels = resource.key.qualified_name, labels_of(resource)
+        where = model.spec.locality or of_labels(labels)
+        known = resolved if allows_names(service) else {}
+        for item in place_endpoints(model.spec, port, known):
+            yield replace(item, name=name, labels=labels, locality=where)
+    elif isinstance(model, Pod):
+        endpoint = _pod_endpoint(service, port, model, resource)
+        if endpoint is not None:
+            yield endpoint
+
+
+def allows_names(service: Resource) -> bool:
+    """Tell whether a WorkloadEntry that this selects may have a DNS name for an address."""
+    return isinstance(service.model, ServiceEntry) and service.model.spec.resolves
 
 
 def _pod_endpoint(
@@ -107,18 +123,3 @@ def _pod_port(port: ServicePort, pod: Pod) -> int | None:
             if candidate.name == target and candidate.protocol == port.protocol:
                 return candidate.container_port
     return None
-
-
-def _entry_endpoint(
-    port: ServicePort, entry: WorkloadEntry, resource: Resource
-) -> Endpoint | None:
-    address = canonical_address(entry.spec.address)
-    if address is None:
-        return None
-    target = port.target_port if isinstance(port.target_port, int) else port.port
-    number = entry.spec.ports.get(port.name, target)
-    weight = entry.spec.weight or 1
-    name = resource.key.qualified_name
-    labels = labels_of(resource)
-    where = entry.spec.locality or of_labels(labels)
-    return Endpoint(address, number, True, weight, name, labels, where)

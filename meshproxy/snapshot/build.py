@@ -9,6 +9,7 @@ from meshproxy.config.problem import Finding, Problem
 from meshproxy.config.resource import Key
 from meshproxy.config.store import ConfigSet, merge
 from meshproxy.config.verdict import Verdict, verdicts
+from meshproxy.discovery.entries import Resolved
 
 from . import delta
 from .compile import Capacities, Compiler
@@ -71,6 +72,11 @@ class Builder:
         return len(self._compiler.registry.services)
 
     @property
+    def names(self) -> set[str]:
+        """DNS names that endpoints depend on; `resolve` takes what they resolve to."""
+        return self._compiler.registry.names
+
+    @property
     def rejected_count(self) -> int:
         """Objects whose latest version is not in force."""
         return len(self._config.rejected | self._config.stale)
@@ -91,6 +97,13 @@ class Builder:
         every problem there is now. `changed` names files to read even if they look unchanged."""
         update = self._update(changed)
         return update, self.problems()
+
+    def resolve(self, found: Resolved) -> tuple[SnapshotData | None, list[Problem]]:
+        """Take over what DNS names resolve to; gives the same as `reload`."""
+        stale = self._compiler.resolve(found)
+        names = self._compiler.registry.endpoints.names
+        self._judge(self._touched(stale).union(*(names.get(name, ()) for name in found)))
+        return self._advance(), self.problems()
 
     def problems(self) -> list[Problem]:
         """Give every problem of the files and between the objects, sorted by place."""
@@ -121,6 +134,9 @@ class Builder:
             return None
         stale = self._compiler.apply(previous, self._config, merged.changed)
         self._judge(merged.changed | self._touched(stale))
+        return self._advance()
+
+    def _advance(self) -> SnapshotData | None:
         compiled = self._compiler.snapshot(self.generation + 1)
         update = delta.diff(self._snapshot, compiled)
         if update is not None:
@@ -132,12 +148,20 @@ class Builder:
         registry = self._compiler.registry
         keys: set[Key] = set()
         for host in stale.clusters | stale.targets | stale.hosts:
-            service = registry.services.get(host)
-            if service is not None:
-                keys.add(service.key)
+            for key in registry.claimants(host):
+                keys.add(key)
+                keys |= self._workload_entries(key)
             keys |= registry.policies.mentions.of(host)
             keys |= registry.routes.mentions.of(host)
         return keys
+
+    def _workload_entries(self, key: Key) -> set[Key]:
+        """Give those that a ServiceEntry selects: it decides whether they may have names."""
+        resource = self._config.resources.get(key)
+        if resource is None or key.kind != "ServiceEntry":
+            return set()
+        selected = self._compiler.registry.endpoints.selected(resource)
+        return {item.key for item in selected if item.key.kind == "WorkloadEntry"}
 
     def _judge(self, keys: Collection[Key]) -> None:
         for key in keys:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from meshproxy.config.load_balancer import DEFAULT_TABLE_SIZE
 from meshproxy.config.service import ServicePort
 from meshproxy.discovery.endpoint import Endpoint
+from meshproxy.discovery.entries import is_round_robin
 from meshproxy.discovery.locality import as_labels
 from meshproxy.errors import CapacityError
 
 from .locality import Home, arrange
 from .mesh_service import MeshService
-from .model import ClusterData, EndpointData, LoadBalancerData
+from .model import ClusterData, DnsData, EndpointData, LoadBalancerData
 from .policy import DestinationPolicy, Policy
 from .protocol import Protocol, port_protocol
 from .ring import BuildRing, ring_of
@@ -80,6 +81,21 @@ class ClusterCompiler:
             cluster["session_affinity_s"] = service.affinity_s
         return cluster
 
+    def names_behind(
+        self,
+        service: MeshService,
+        written: Sequence[Endpoint],
+        policy: DestinationPolicy,
+        port: int,
+        subset: str,
+    ) -> DnsData:
+        """Give the endpoints of one cluster as they are written, with DNS names."""
+        chosen = [item for item in written if self._belongs(item, policy, subset)]
+        made = [_endpoint(item, -1) for item in chosen]
+        self._place(service, policy.resolve(port, subset), chosen, made)
+        only_first = is_round_robin(service.resource)
+        return {"type": "LOGICAL_DNS" if only_first else "STRICT_DNS", "endpoints": made}
+
     def _belongs(self, item: Endpoint, policy: DestinationPolicy, subset: str) -> bool:
         if not subset:
             return True
@@ -127,18 +143,9 @@ class ClusterCompiler:
             if not was_held:
                 self.clusters.free(name)
             raise
-        return identity, [self._endpoint(name, item) for item in chosen]
-
-    def _endpoint(self, cluster: str, item: Endpoint) -> EndpointData:
-        return {
-            "address": item.address,
-            "port": item.port,
-            "slot": self.endpoints.take((cluster, item.address, item.port)),
-            "weight": item.weight,
-            "healthy": item.healthy,
-            "name": item.name,
-            "labels": dict(item.labels),
-        }
+        keys = ((name, item.address, item.port) for item in chosen)
+        slots = [self.endpoints.take(key) for key in keys]
+        return identity, [_endpoint(*pair) for pair in zip(chosen, slots, strict=True)]
 
     def release(self, cluster: ClusterData, successor: ClusterData | None) -> None:
         """Free the slots that a cluster's successor (None: it is gone) does not use."""
@@ -163,6 +170,21 @@ class ClusterCompiler:
         if balancer.simple in ("ROUND_ROBIN", "RANDOM", "PASSTHROUGH"):
             return {"policy": balancer.simple}
         return {"policy": "LEAST_REQUEST"}
+
+
+def _endpoint(item: Endpoint, slot: int) -> EndpointData:
+    made: EndpointData = {
+        "address": item.address,
+        "port": item.port,
+        "slot": slot,
+        "weight": item.weight,
+        "healthy": item.healthy,
+        "name": item.name,
+        "labels": dict(item.labels),
+    }
+    if item.dns_name:
+        made["dns_name"] = item.dns_name
+    return made
 
 
 _EMPTY: ClusterData = {

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from meshproxy.config.problem import Finding
 from meshproxy.config.resource import Key
 from meshproxy.config.store import ConfigSet
+from meshproxy.discovery.entries import Resolved
 from meshproxy.errors import CapacityError
 
 from .cluster import ClusterCompiler
@@ -90,7 +91,13 @@ class Compiler:
 
     def apply(self, previous: ConfigSet, config: ConfigSet, changed: Iterable[Key]) -> Stale:
         """Take over changed objects; gives the hosts that were compiled anew."""
-        stale = self.registry.update(previous, config, changed)
+        return self._compile(self.registry.update(previous, config, changed))
+
+    def resolve(self, found: Resolved) -> Stale:
+        """Take over what names resolve to; gives the hosts that were compiled anew."""
+        return self._compile(self.registry.resolve(found))
+
+    def _compile(self, stale: Stale) -> Stale:
         for host in sorted(stale.clusters):
             self.shortages.pop(host, None)
             self._compile_clusters(host)
@@ -118,11 +125,12 @@ class Compiler:
         if service is not None and not self.registry.meant(service):
             policy = self.resolver.policy(host)
             endpoints = self.registry.endpoints_of(service)
+            written = self.registry.written_endpoints_of(service)
             for name, port, protocol, subset in self._clusters.names(service, policy):
                 if name in compiled:
                     continue
                 try:
-                    compiled[name] = self._clusters.compile(
+                    made = compiled[name] = self._clusters.compile(
                         service,
                         name,
                         protocol,
@@ -131,6 +139,10 @@ class Compiler:
                         port.port,
                         subset,
                     )
+                    if written:
+                        made["dns"] = self._clusters.names_behind(
+                            service, written[port.port], policy, port.port, subset
+                        )
                 except CapacityError as error:
                     self.shortages[host] = Finding("MP404", (), f"{name} stays as it was: {error}")
                     held = self._held_cluster(name)

@@ -9,7 +9,7 @@ from meshproxy.config.destination import Destination
 from meshproxy.config.host import resolve
 
 from .cluster import cluster_name
-from .mesh_service import MeshService
+from .mesh_service import MeshService, meant_by
 from .model import CookieData, HashPolicyData
 from .policy import DestinationPolicy, PolicyIndex, cookies, hash_policies
 from .slots import Slots
@@ -49,9 +49,9 @@ class DestinationResolver:
     def service(self, host: str) -> MeshService | None:
         """Give the service of a full host; an alias stands for what it means, if that is known."""
         service = self._services.get(host)
-        if service is not None and service.alias in self._services:
-            return self._services[service.alias]
-        return service
+        if service is None or not service.alias:
+            return service
+        return meant_by(service, self._services) or service
 
     def policy(self, host: str) -> DestinationPolicy:
         """Give the destination policy of a full host."""

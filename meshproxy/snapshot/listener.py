@@ -76,7 +76,9 @@ class ListenerCompiler:
             found = self._virtual_host(f"{host}:{port.port}")
             if found is not None:
                 return {"id": index, "protocol": "http", "virtual_host": found, "cluster": _NONE}
-        cluster = self._cluster(cluster_name(host, port.port)) if port is not None else None
+        cluster = None
+        if service is not None and port is not None:
+            cluster = self._cluster(cluster_name(service.host, port.port))
         return {
             "id": index,
             "protocol": "tcp",
@@ -97,7 +99,9 @@ class ListenerCompiler:
         return next(known, candidates[0])
 
     def _service(self, binding: Binding) -> MeshService | None:
-        return self._registry.services.get(self._host(binding))
+        """An ExternalName for a known service has the ports and the cluster of that."""
+        service = self._registry.services.get(self._host(binding))
+        return service and (self._registry.meant(service) or service)
 
     def _short_names(self) -> list[str]:
         return [host.split(".")[0] for host in self._registry.services]

@@ -6,7 +6,7 @@ Service one more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from meshproxy.config.resource import Key, Resource
@@ -78,15 +78,35 @@ def services_of(resource: Resource, cluster_domain: str) -> Iterator[MeshService
         )
     elif isinstance(model, ServiceEntry):
         ports = tuple(port.as_service_port() for port in model.spec.ports)
-        addresses = tuple(item for item in model.spec.addresses if "/" not in item)
-        for host in dict.fromkeys(model.spec.hosts):
-            yield MeshService(host.lower(), resource, ports, addresses)
+        addresses = tuple(model.spec.plain_addresses)
+        for host in dict.fromkeys(map(entry_host, model.spec.hosts)):
+            yield MeshService(host, resource, ports, addresses)
+            addresses = ()  # they can stand for one host only
+
+
+def meant_by(service: MeshService, services: Mapping[str, MeshService]) -> MeshService | None:
+    """Give the known service at the end of a chain of ExternalNames; None for a name outside,
+    and for a circle."""
+    seen = {service.host}
+    found: MeshService | None = None
+    following = services.get(service.alias)
+    while following is not None:
+        if following.host in seen:
+            return None
+        seen.add(following.host)
+        found, following = following, services.get(following.alias)
+    return found
 
 
 def pod_service(service: MeshService, pod: str) -> MeshService:
     """Give the host of one pod of a headless service."""
     host = f"{pod}.{service.host}"
     return MeshService(host, service.resource, service.ports, (), "", pod, service.host)
+
+
+def entry_host(host: str) -> str:
+    """Give the full name of a host of a ServiceEntry."""
+    return host.lower().removesuffix(".")
 
 
 def service_host(key: Key, cluster_domain: str) -> str:

@@ -143,8 +143,16 @@ class EndpointData(TypedDict):
     name: str  # "namespace/pod", or "" when unknown
     labels: dict[str, str]
     locality: NotRequired[str]  # "region/zone/subzone", "" = unknown
+    dns_name: NotRequired[str]  # whose address it is; absent = it was given
     priority: NotRequired[int]  # 0 first; absent = 0
     locality_weight: NotRequired[int]  # of its locality when traffic is distributed; 0 = none
+
+
+class DnsData(TypedDict):
+    """Names whose addresses are the endpoints; workers do not read it."""
+
+    type: Literal["STRICT_DNS", "LOGICAL_DNS"]  # all addresses, or the first one
+    endpoints: list[EndpointData]  # an address may be a name; slot is -1
 
 
 class LoadBalancerData(TypedDict):
@@ -164,6 +172,7 @@ class ClusterData(TypedDict):
     connect_timeout_ms: int
     idle_timeout_ms: int
     endpoints: list[EndpointData]  # healthy and unhealthy; order is the pick order
+    dns: NotRequired[DnsData]  # absent = no name is looked up
     # Absent = not configured
     outlier: NotRequired[OutlierData]
     limits: NotRequired[LimitsData]

@@ -15,11 +15,12 @@ from meshproxy.config.places import Path
 from meshproxy.config.problem import Finding, hint, quote
 from meshproxy.config.resource import Resource
 from meshproxy.config.service import Service
+from meshproxy.config.service_entry import ServiceEntry
 from meshproxy.config.traffic_policy import PortPolicy, TrafficPolicy
 from meshproxy.config.virtual_service import VirtualService
 from meshproxy.discovery.pods import pod_findings
 
-from . import defaults, protocol, subsets
+from . import claims, defaults, protocol, subsets
 from .destination import DestinationResolver
 from .protocol import port_protocol
 from .registry import Registry
@@ -43,13 +44,14 @@ class ReferenceCheck:
         elif isinstance(model, DestinationRule):
             if self._registry.policies.is_visible(resource):
                 yield from self._destination_rule(resource, model)
-        elif isinstance(model, Service):
-            yield from self._distribution(model)
-            yield from protocol.undeclared(model.spec.ports)
-            if model.spec.type != "ExternalName":
-                yield from self._registry.endpoints.findings(resource)
+        elif isinstance(model, Service | ServiceEntry):
+            if isinstance(model, Service):
+                yield from self._distribution(model)
+                yield from protocol.undeclared(model.spec.ports)
+            yield from claims.findings(self._registry, resource)
         else:
-            yield from pod_findings(resource)
+            yield from pod_findings(resource, self._registry.is_looked_up(resource.key))
+            yield from claims.names(self._registry, resource)
 
     def _virtual_service(self, resource: Resource, model: VirtualService) -> Iterator[Finding]:
         scope = self._registry.scope
@@ -94,7 +96,7 @@ class ReferenceCheck:
         host = self._resolver.host_of(destination, namespace)
         service = self._resolver.service(host)
         if service is None:
-            message = f"expected the host of a Service, found {quote(destination.host)}"
+            message = f"expected the host of a service, found {quote(destination.host)}"
             yield Finding("MP201", (*path, "host"), message + self._near(host))
             return
         ports = [port.port for port in service.ports if port_protocol(port) is not None]
@@ -118,7 +120,7 @@ class ReferenceCheck:
         host = self._registry.policies.host_of(resource)
         if not self._is_known(host):
             found = quote(model.spec.host)
-            message = f"expected the host of a Service, found {found}{self._near(host)}"
+            message = f"expected the host of a service, found {found}{self._near(host)}"
             yield Finding("MP206", ("spec", "host"), message)
             return
         service = self._registry.services.get(host)

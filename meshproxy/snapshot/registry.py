@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from meshproxy.config.host import covers, is_wildcard
@@ -10,9 +10,11 @@ from meshproxy.config.resource import Key, Resource
 from meshproxy.config.service import Service
 from meshproxy.config.store import ConfigSet
 from meshproxy.discovery.endpoint import Endpoint
+from meshproxy.discovery.entries import Resolved, may_have_names
 from meshproxy.discovery.index import EndpointIndex
+from meshproxy.discovery.pods import allows_names
 
-from .mesh_service import MeshService, export_to, pod_service, services_of
+from .mesh_service import MeshService, export_to, meant_by, pod_service, services_of
 from .policy import PolicyIndex
 from .route_index import RouteIndex
 from .scope import Scope
@@ -56,7 +58,38 @@ class Registry:
 
     def meant(self, service: MeshService) -> MeshService | None:
         """Give the known service that an ExternalName stands for."""
-        return self.services.get(service.alias) if service.alias else None
+        return meant_by(service, self.services) if service.alias else None
+
+    @property
+    def names(self) -> set[str]:
+        """The DNS names to look up: those behind a service that counts."""
+        return {
+            name
+            for name, keys in self.endpoints.names.items()
+            if any(self.is_looked_up(key) for key in keys)
+        }
+
+    def is_looked_up(self, key: Key) -> bool:
+        """Tell whether traffic depends on the DNS names that an object has."""
+        if key.kind == "WorkloadEntry":
+            return any(
+                allows_names(service) and self._counts(service.key)
+                for service in self.endpoints.selecting(key)
+            )
+        return self._counts(key)
+
+    def _counts(self, key: Key) -> bool:
+        """Tell whether an object defines a host that no other object takes from it, and that is
+        not only another word for a service."""
+        services = (self.services.get(host) for host in self._hosts.get(key, ()))
+        return any(
+            service is not None and service.key == key and self.meant(service) is None
+            for service in services
+        )
+
+    def claimants(self, host: str) -> Iterator[Key]:
+        """Give all objects that define a host, in vain or not."""
+        return (service.key for service in self._claims.get(host, ()))
 
     def endpoints_of(self, service: MeshService) -> dict[int, list[Endpoint]]:
         """Give the endpoints of every port."""
@@ -68,6 +101,14 @@ class Registry:
             for port, items in found.items()
         }
 
+    def written_endpoints_of(self, service: MeshService) -> dict[int, list[Endpoint]]:
+        """Give them with DNS names in place of addresses; empty when there are no names."""
+        if not may_have_names(service.resource):
+            return {}
+        found = self.endpoints.endpoints(service.resource, service.ports, service.host, True)
+        has_names = any(item.dns_name for items in found.values() for item in items)
+        return found if has_names else {}
+
     def route_owner(self, host: str) -> Resource | None:
         """Give the VirtualService that routes for a service."""
         owner = self.routes.lookup(host)
@@ -78,8 +119,8 @@ class Registry:
     def rivals(self, key: Key) -> Iterator[tuple[str, MeshService]]:
         """Give (host, who counts) for hosts that an object defines in vain."""
         for host in self._hosts.get(key, ()):
-            winner = self.services.get(host)
-            if winner is not None and winner.key != key:
+            winner = self.services[host]
+            if winner.key != key:
                 yield host, winner
 
     def update(self, previous: ConfigSet, config: ConfigSet, changed: Iterable[Key]) -> Stale:
@@ -112,13 +153,14 @@ class Registry:
                 stale.targets |= covered
             else:
                 stale.hosts |= covered
+        self.endpoints.forget()
         self._follow(stale)
         return stale
 
-    def set_addresses(self, name: str, addresses: Sequence[str]) -> Stale:
-        """Take over what a name resolves to; gives what must be compiled anew."""
+    def resolve(self, found: Resolved) -> Stale:
+        """Take over what names resolve to; gives what must be compiled anew."""
         stale = Stale()
-        for key in self.endpoints.set_addresses(name, addresses):
+        for key in self.endpoints.resolve(found):
             self._touch(key, stale)
         return stale
 
@@ -193,8 +235,11 @@ class Registry:
     def _follow(self, stale: Stale) -> None:
         """Names that mean a stale host are stale too."""
         for own in (stale.clusters, stale.targets, stale.hosts):
-            for host in [host for host in own if host in self._aliases]:
-                own |= self._aliases[host]
+            pending = [host for host in own if host in self._aliases]
+            while pending:  # an alias may have aliases
+                news = self._aliases.get(pending.pop(), set()) - own
+                own |= news
+                pending.extend(news)
         for host in list(stale.targets):
             service = self.services.get(host)
             if service is not None and not service.pod:

@@ -46,8 +46,7 @@ class VirtualHostCompiler:
         unit = HostUnit(is_service=True)
         host = service.host
         ports: dict[int, int] = {}
-        meant = self._registry.meant(service)
-        for port in service.ports or (meant.ports if meant is not None else ()):
+        for port in (self._registry.meant(service) or service).ports:
             if port_protocol(port) == "http" and port.port not in ports:
                 ports[port.port] = self._add(unit, host, port.port, True)
         if ports:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Iterator
 
-from ..host import covers, invalid_reason, split_port
+from ..host import covers, invalid_reason, is_network, split_port
 from ..l4_route import L4Match, TcpRoute, TlsRoute
 from ..places import Path
 from ..problem import Finding, quote
 from ..virtual_service import VirtualService, VirtualServiceSpec
 from . import http_rule, reach
-
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+from .export_to import check_export_to
 
 
 def check(resource: VirtualService) -> Iterator[Finding]:
@@ -27,7 +24,7 @@ def check(resource: VirtualService) -> Iterator[Finding]:
                 ("spec", "gateways", index),
                 f'expected "mesh", found {quote(gateway)}: the rules are not served for it',
             )
-    yield from _export_to(spec.export_to, resource.metadata.namespace)
+    yield from check_export_to(spec.export_to, resource.metadata.namespace)
     if not spec.http and not spec.tcp and not spec.tls:
         yield Finding("MP103", ("spec", "http"), "expected at least one http rule, found none")
     for index, rule in enumerate(spec.http):
@@ -81,22 +78,6 @@ def _overlap(one: str, two: str) -> bool:
     return "*" not in (one, two) and (covers(one, two) or covers(two, one))
 
 
-def _export_to(names: list[str], own: str | None) -> Iterator[Finding]:
-    seen: set[str] = set()
-    for index, name in enumerate(names):
-        path: Path = ("spec", "exportTo", index)
-        meant = own if name == "." and own else name
-        if name == "~" or (name not in ("*", ".") and not _NAMESPACE.fullmatch(name)):
-            yield Finding("MP104", path, f'expected ".", "*" or a namespace, found {quote(name)}')
-        elif meant in seen:
-            yield Finding(
-                "MP311", path, f"expected each namespace once, found {quote(name)} again"
-            )
-        elif name == "*" and len(names) > 1:
-            yield Finding("MP111", path, 'expected "*" alone, found other namespaces beside it')
-        seen.add(meant)
-
-
 def _tcp(rules: list[TcpRoute]) -> Iterator[Finding]:
     closed: int | None = None
     for index, rule in enumerate(rules):
@@ -140,9 +121,7 @@ def _tls(rules: list[TlsRoute], spec: VirtualServiceSpec) -> Iterator[Finding]:
 def _l4_match(match: L4Match, path: Path) -> Iterator[Finding]:
     for index, subnet in enumerate(match.destination_subnets):
         where = (*path, "destinationSubnets", index)
-        try:
-            ipaddress.ip_network(subnet, strict=False)
-        except ValueError:
+        if not is_network(subnet):
             yield Finding("MP104", where, f"expected an address or CIDR, found {quote(subnet)}")
     if match.source_subnet:
         where = (*path, "sourceSubnet")

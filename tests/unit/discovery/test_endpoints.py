@@ -8,7 +8,9 @@ import pytest
 
 from meshproxy.config.load import Loader
 from meshproxy.config.resource import Key
+from meshproxy.config.service import Service
 from meshproxy.config.store import ConfigSet, merge
+from meshproxy.discovery.endpoint import Endpoint
 from meshproxy.discovery.index import EndpointIndex
 
 SERVICE = """\
@@ -72,8 +74,13 @@ class World:
         return {key.name for key in touched}
 
     def endpoints(self, port: int = 80) -> list[tuple[str, int, bool]]:
-        found = self.index.endpoints(self.config.resources[WEB])[port]
+        found = self.known()[port]
         return [(item.address, item.port, item.healthy) for item in found]
+
+    def known(self) -> dict[int, list[Endpoint]]:
+        web = self.config.resources[WEB]
+        assert isinstance(web.model, Service)
+        return self.index.endpoints(web, web.model.spec.ports)
 
 
 @pytest.fixture
@@ -137,7 +144,7 @@ def test_slices_win_over_pods_and_take_labels_from_the_target_pod(world):
         pod("a", READY),
         slice_of("[{addresses: [10.9.9.9], targetRef: {kind: Pod, name: a}}]"),
     )
-    (endpoint,) = world.index.endpoints(world.config.resources[WEB])[80]
+    (endpoint,) = world.known()[80]
     assert (endpoint.address, endpoint.port) == ("10.9.9.9", 8080)
     assert endpoint.labels == {"app": "web", "version": "v1"}
     assert endpoint.name == "default/a"
@@ -181,7 +188,7 @@ metadata: {name: vm, labels: {app: web}}
 spec: {address: "::1", ports: {http: 7777}, labels: {version: vm}, weight: 5}
 """
     world.write(SERVICE, entry)
-    endpoints = world.index.endpoints(world.config.resources[WEB])
+    endpoints = world.known()
     (endpoint,) = endpoints[80]
     assert (endpoint.address, endpoint.port, endpoint.weight) == ("::1", 7777, 5)
     assert endpoint.labels == {"app": "web", "version": "vm"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meshproxy.config.problem import Problem
+from meshproxy.discovery.entries import Resolution
 from meshproxy.snapshot.build import Builder
 
 ISTIO = "apiVersion: networking.istio.io/v1\n"
@@ -53,6 +54,27 @@ def virtual_service(name: str, hosts: str, http: str, more: str = "", ns: str = 
     )
 
 
+def service_entry(name: str, spec: str, ns: str = "default", more: str = ""):
+    return (
+        f"{ISTIO}kind: ServiceEntry\nmetadata: {{name: {name}, namespace: {ns}{more}}}\n"
+        f"spec: {{{spec}}}\n"
+    )
+
+
+def workload_entry(name: str, spec: str, labels: str = "app: vm"):
+    return (
+        f"{ISTIO}kind: WorkloadEntry\nmetadata: {{name: {name}, labels: {{{labels}}}}}\n"
+        f"spec: {{{spec}}}\n"
+    )
+
+
+def external_name(name: str, target: str, ports: str = "{name: http, port: 80}"):
+    return (
+        f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\n"
+        f"spec: {{type: ExternalName, externalName: {target}, ports: [{ports}]}}\n"
+    )
+
+
 def to(host: str, subset: str = "", weight: int | None = None, port: int = 0) -> str:
     """One entry of a rule's route."""
     inside = f"host: {host}" + (f", subset: {subset}" if subset else "")
@@ -76,6 +98,11 @@ class Mesh:
         update, _ = self.builder.reload([str(self.path)])
         return update
 
+    def resolve(self, name: str, *addresses: str, error: str = ""):
+        """Say what a DNS name resolves to."""
+        update, _ = self.builder.resolve({name: Resolution(addresses, error)})
+        return update
+
     @property
     def problems(self) -> list[Problem]:
         """All but MP316, which nearly every VirtualService has."""
@@ -91,6 +118,7 @@ class Mesh:
         return dict(found)
 
     def addresses(self, name: str) -> list[str]:
+        """The addresses of a cluster's endpoints, in pick order."""
         return [endpoint["address"] for endpoint in self.cluster(name)["endpoints"]]
 
     def virtual_host(self, name: str) -> dict[str, Any]:
