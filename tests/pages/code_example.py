@@ -30,14 +30,16 @@ class CodeExample:
     text: str = ""
     at: str = ""
     how: str = ""
+    also: tuple[str, ...] = ()  # codes that come with it
 
     def problems(self) -> list[Problem]:
-        """Give what `check` says of the example, its file without a folder."""
+        """Give what `check` says of the example, but for what always comes with it."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / NAME
             path.write_text(self.text, encoding="utf-8")
             found = check([str(SHOP), str(path)])
-        wanted = [item for item in found if self.code == ALWAYS or item.code != ALWAYS]
+        beside = {ALWAYS, *self.also} - {self.code}
+        wanted = [item for item in found if item.code not in beside]
         return [_named(item, f"{folder}/", f"{HERE}/") for item in wanted]
 
 
@@ -51,8 +53,9 @@ def examples() -> dict[str, CodeExample]:
 def _example(code: str, entry: dict[str, Any]) -> CodeExample:
     if "how" in entry:
         return CodeExample(code, how=entry["how"])
-    (form,) = entry.keys() - {"at"}
-    return CodeExample(code, _manifest(form, entry[form]), entry["at"])
+    (form,) = entry.keys() - {"at", "also"}
+    also = tuple(entry.get("also", ()))
+    return CodeExample(code, _manifest(form, entry[form]), entry["at"], also=also)
 
 
 def _manifest(form: str, text: str) -> str:
