@@ -44,3 +44,5 @@ cdef size_t local_encode(char* out, uint32_t status, size_t body_len, const char
 cdef size_t informational_encode(char* out, const ResponseHead* h) noexcept nogil
 # "<hex>\r\n", at most 18 bytes.
 cdef size_t chunk_head(char* out, size_t n) noexcept nogil
+# Writes the attempt's number over the one in a serialised head (ISTIO 3.11). room: of the block; too small = no change.
+cdef void attempt_encode(char* block, size_t* n, size_t room, uint32_t attempt) noexcept nogil

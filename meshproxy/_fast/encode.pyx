@@ -1,6 +1,7 @@
 from libc.stdint cimport uint8_t
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy, memmove, strlen
 
+from .clib.system cimport memchr, memmem
 from .headers cimport *
 from .random cimport random_next
 from .reply cimport status_reason
@@ -200,3 +201,23 @@ cdef size_t chunk_head(char* out, size_t n) noexcept nogil:
     out[count] = c'\r'
     out[count + 1] = c'\n'
     return count + 2
+
+
+cdef void attempt_encode(char* block, size_t* n, size_t room, uint32_t attempt) noexcept nogil:
+    cdef char* at = <char*>memmem(block, n[0], b"\r\nx-envoy-attempt-count: ", 25)
+    cdef char* end
+    cdef char digits[20]
+    cdef size_t width, old
+    if at == NULL:
+        return
+    at += 25
+    end = <char*>memchr(at, c'\r', block + n[0] - at)
+    if end == NULL:
+        return
+    width = scan_put_decimal(digits, attempt)
+    old = <size_t>(end - at)
+    if n[0] - old + width > room:
+        return
+    memmove(at + width, end, block + n[0] - end)
+    memcpy(at, digits, width)
+    n[0] += width - old

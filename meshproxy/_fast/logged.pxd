@@ -1,7 +1,10 @@
 # logged.pxd: what the access log keeps of a request until its response is over: copies, since the bytes are gone by then.
 from .access_log cimport LogEntry, LogText
 from .buffer cimport Buffer
+from .cluster cimport Cluster
+from .endpoint cimport Endpoint
 from .headers cimport RequestView
+from .route cimport Route
 from .types cimport Span
 
 cdef class LoggedRequest:
@@ -19,3 +22,6 @@ cdef class LoggedRequest:
     cdef void fill(self, LogEntry* e) noexcept
     cdef int copy(self, const char* base, Span s, Span* kept) except -1
     cdef int copy_field(self, const RequestView* v, int i, Span* kept) except -1
+
+# Where the request went; each may be None. The entry borrows their names.
+cdef void log_target(LogEntry* e, Route route, Cluster cluster, Endpoint endpoint) noexcept

@@ -46,3 +46,17 @@ cdef class LoggedRequest:
 cdef void put(Buffer text, LogText* out, Span s) noexcept:
     out.p = text.bytes_at() + s.off if s.len else NULL
     out.n = s.len
+
+
+cdef void log_target(LogEntry* e, Route route, Cluster cluster, Endpoint endpoint) noexcept:
+    if route is not None:
+        put_bytes(&e.route, route.log_name)
+    if cluster is not None:
+        put_bytes(&e.cluster, cluster.log_name)
+    if endpoint is not None:
+        put_bytes(&e.upstream_host, endpoint.log_text)
+
+
+cdef inline void put_bytes(LogText* out, bytes text) noexcept:
+    out.p = text
+    out.n = len(text)

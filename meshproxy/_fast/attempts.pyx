@@ -1,0 +1,342 @@
+from libc.string cimport memset
+
+cimport cython
+
+from .balancer cimport PickRequest
+from .encode cimport attempt_encode
+from .limits cimport Limits
+from .retry cimport *
+from .transport cimport SEND_FAILED
+from .types cimport *
+from .upstream cimport pool_of
+
+cdef enum:
+    REPLAY_BYTES = 65536           # most body bytes kept for another attempt
+    BODY_HIGH_WATERMARK = 65536    # request bytes held for an upstream that is not ready yet
+
+
+@cython.no_gc_clear  # __dealloc__ needs rt
+cdef class Attempts(UpstreamSink):
+    def __cinit__(self):
+        self.block = NULL
+        self.block_len = self.block_size = 0
+        self.request_done = self.response_started = self.is_finished = False
+        self.has_hash = False
+        self.hash = 0
+        self.flags = 0
+        self.is_dispatched = self.is_sent = self.is_waiting = self.is_on_endpoint = False
+        self.was_stale = self.is_replayed = self.is_discarding = self.is_backing_off = False
+        self.keeps_body = self.is_body_lost = False
+        self.retry_count = 0
+        self.sent_us = self.service_us = 0
+        memset(&self.try_timer, 0, sizeof(Timer))
+        self.try_timer.owner = <void*>self
+
+    def __dealloc__(self):
+        if self.block != NULL:
+            self.rt.give_block(self.block, self.block_size)
+
+    cdef int local_reply(self, uint32_t status, uint32_t flag, Detail detail) except -1:
+        return 0
+
+    cdef int cut_short(self, uint32_t flag, Detail detail) except -1:
+        return 0
+
+    cdef int resume_request(self) except -1:
+        return 0
+
+    # Picks the endpoint and gathers the head for it; request_flush sends.
+    cdef int dispatch(self) except -1:
+        cdef Limits limits = self.cluster.limits
+        self.is_dispatched = True
+        if limits.max_requests and not limits.may_request():
+            return self.overflow()
+        self.endpoint = self.choose_endpoint()
+        if self.endpoint is None:
+            self.cluster.column.cx_none_healthy += 1
+            return self.local_reply(503, FLAG_UH, DETAIL_NO_HEALTHY_UPSTREAM)
+        self.pool = pool_of(self.rt, self.endpoint, self.cluster)
+        if limits.max_pending and self.pool.idle_first == NULL and not limits.may_wait():
+            return self.overflow()
+        self.endpoint.column.rq_total += 1
+        self.endpoint.column.rq_active += 1
+        self.is_on_endpoint = True
+        self.rt.begin_send()
+        self.upstream = self.pool.acquire(self, self.cluster, False)
+        if self.upstream is None:
+            self.set_waiting(True)
+        else:
+            self.upstream.start_request(self.method)
+            self.rt.gather_add(self.block, self.block_len)
+        return 0
+
+    cdef Endpoint choose_endpoint(self):
+        cdef PickRequest request
+        request.random = &self.rt.random
+        request.attempt = self.retry_count
+        request.now_us = self.rt.reactor.now_us
+        request.hash = self.hash
+        request.has_hash = self.has_hash
+        if self.tried is not None and self.route.retry.avoids_previous:
+            return self.cluster.pick_untried(&request, self.tried)
+        return self.cluster.pick(&request)
+
+    cdef int overflow(self) except -1:
+        self.cluster.column.rq_overflow += 1
+        return self.local_reply(503, FLAG_UO, DETAIL_OVERFLOW)
+
+    cdef void set_waiting(self, bint waits) noexcept:
+        if waits != self.is_waiting:
+            self.is_waiting = waits
+            if waits:
+                self.cluster.column.rq_pending += 1
+            else:
+                self.cluster.column.rq_pending -= 1
+
+    # Behind a dispatch outside of the call that received the request: what was kept of it leaves.
+    cdef int resend(self) except -1:
+        if self.is_finished:
+            return 0
+        if self.upstream is not None:
+            self.send_kept()
+        if not self.request_done and not self.is_request_paused():
+            return self.resume_request()
+        return 0
+
+    # Head and what there is of the body, in one send; the head is gathered already.
+    cdef int send_kept(self) except -1:
+        cdef Buffer kept = self.replay if self.replay is not None else self.body
+        self.body = None
+        if kept is not None and not self.rt.gather_add(kept.bytes_at(), kept.held()):
+            self.send_to_upstream()
+            self.rt.gather_add(kept.bytes_at(), kept.held())
+        self.send_to_upstream()
+        if self.request_done:
+            self.arm_try_timer()
+        return 0
+
+    # Small pieces are copied by the gather; larger ones stay where they are until request_flush.
+    cdef int gather_request(self, const char* p, size_t n) except -1:
+        if self.is_finished:
+            return 0
+        if self.keeps_body:
+            self.keep_body(p, n)
+        if self.upstream is None:
+            if self.replay is None:
+                if self.body is None:
+                    self.body = Buffer()
+                self.body.append(p, n)
+            return 0
+        if not self.rt.gather_add(p, n):
+            self.send_to_upstream()
+            if self.upstream is not None:
+                self.rt.gather_add(p, n)
+        return 0
+
+    # For another attempt; beyond REPLAY_BYTES the request is streamed and has no other.
+    cdef int keep_body(self, const char* p, size_t n) except -1:
+        if self.replay is None:
+            self.replay = Buffer()
+        if self.replay.held() + n <= REPLAY_BYTES:
+            return self.replay.append(p, n)
+        self.keeps_body = False
+        self.is_body_lost = True
+        if self.upstream is None:
+            self.body = self.replay
+        self.replay = None
+        return 0
+
+    cdef int request_flush(self) except -1:
+        if self.upstream is not None and self.rt.gathered:
+            return self.send_to_upstream()
+        return 0
+
+    cdef int send_to_upstream(self) except -1:
+        if not self.is_sent:
+            self.is_sent = True
+            self.sent_us = self.rt.reactor.now_us
+        if self.upstream.send_gathered() == SEND_FAILED:
+            # The endpoint may have answered before it closed: what it sent is read first.
+            self.upstream.is_readable = True
+            self.upstream.peer_closed = True
+            return self.rt.reactor.again(self.upstream)
+        return 0
+
+    cdef bint is_request_paused(self) noexcept:
+        if self.upstream is not None:
+            return self.upstream.has_pending()
+        if self.replay is not None and self.replay.held() >= BODY_HIGH_WATERMARK:
+            return True
+        return self.body is not None and self.body.held() >= BODY_HIGH_WATERMARK
+
+    cdef int on_upstream_ready(self, UpstreamConnection c) except -1:
+        self.set_waiting(False)
+        self.upstream = c
+        c.start_request(self.method)
+        self.rt.begin_send()
+        self.rt.gather_add(self.block, self.block_len)
+        self.send_kept()
+        if not self.is_finished and not self.request_done and not self.is_request_paused():
+            return self.resume_request()
+        return 0
+
+    cdef int on_upstream_drained(self) except -1:
+        if not self.is_finished and not self.request_done:
+            return self.resume_request()
+        return 0
+
+    # What the head of a response means for the attempt. False: the response is dropped, and another attempt follows.
+    cdef bint accepts(self, ResponseHead* h, bint has_body) except -1:
+        self.service_us = self.rt.reactor.now_us - self.sent_us
+        self.rt.reactor.cancel(&self.try_timer)
+        if self.cluster.outlier is not None:
+            self.report(h.status, False)
+        if self.route.retry is not None and (h.status >= 400 or not has_body) and self.retries_response(h):
+            self.is_discarding = True
+            return False
+        return True
+
+    cdef int end_discarded(self, bint reusable) except -1:
+        self.let_go(reusable)
+        return self.schedule_retry()
+
+    # The upstream connection goes back to its pool when both messages are whole.
+    cdef int let_go(self, bint reusable) except -1:
+        cdef UpstreamConnection c = self.upstream
+        self.upstream = None
+        if reusable and self.request_done and not c.has_pending():
+            return self.pool.release(c)
+        c.close_now()
+        return 0
+
+    cdef int on_upstream_failed(self, Detail detail) except -1:
+        self.set_waiting(False)
+        return self.upstream_lost(detail)
+
+    cdef int on_upstream_reset(self, Detail detail) except -1:
+        self.was_stale = (self.upstream is not None and self.upstream.requests > 1
+                          and not self.upstream.is_answered)
+        self.upstream = None
+        return self.upstream_lost(detail)
+
+    cdef int upstream_lost(self, Detail detail) except -1:
+        cdef AttemptEnd end = END_RESET
+        if self.is_finished:
+            return 0
+        self.rt.reactor.cancel(&self.try_timer)
+        if self.is_discarding:
+            return self.schedule_retry()
+        if self.response_started:
+            self.report(503, True)
+            return self.cut_short(FLAG_UC, DETAIL_AFTER_RESPONSE_STARTED)
+        if detail == DETAIL_CONNECTION_TERMINATION and self.can_replay():
+            self.is_replayed = True
+            self.is_sent = False
+            self.cluster.column.rq_replayed += 1
+            self.set_waiting(True)
+            self.pool.acquire(self, self.cluster, True)
+            return 0
+        self.report(503, True)
+        if detail in (DETAIL_CONNECT_FAILURE, DETAIL_CONNECT_TIMEOUT, DETAIL_LOCAL_CONNECT_FAILURE):
+            end = END_CONNECT_FAILURE
+        elif not self.is_sent:
+            end = END_RESET_BEFORE_REQUEST
+        if detail != DETAIL_INTERNAL_ERROR and self.retries_end(end):
+            return self.schedule_retry()
+        if detail == DETAIL_UPSTREAM_PROTOCOL_ERROR:
+            return self.local_reply(502, FLAG_UPE, detail)
+        if detail == DETAIL_CONNECTION_TERMINATION:
+            return self.local_reply(503, FLAG_UC, detail)
+        if detail == DETAIL_INTERNAL_ERROR:
+            return self.local_reply(500, FLAG_LR, detail)
+        return self.local_reply(503, FLAG_UF, detail)
+
+    # A kept-alive connection closed under the request before a byte of the response: once, on a fresh one, and
+    # only what may be repeated without harm (RFC 9110 9.2.2).
+    cdef bint can_replay(self) noexcept:
+        return self.was_stale and not self.is_replayed and self.framing == BODY_NONE and self.request_done and (
+            is_idempotent(self.method))
+
+    # What became of an attempt, for outlier detection.
+    cdef int report(self, uint32_t status, bint is_local) except -1:
+        cdef dict event = self.cluster.report(self.endpoint, status, is_local, self.rt.reactor.now_us)
+        if event is not None and self.rt.on_health_event is not None:
+            self.rt.on_health_event(event)
+        return 0
+
+    cdef bint retries_end(self, AttemptEnd end) except -1:
+        cdef RetryPolicy policy = self.route.retry
+        return policy is not None and policy.wants_end(end) and self.may_retry(end != END_CONNECT_FAILURE)
+
+    cdef bint retries_response(self, ResponseHead* h) except -1:
+        return self.route.retry.wants_response(h) and self.may_retry(True)
+
+    cdef bint may_retry(self, bint was_sent) except -1:
+        cdef RetryVerdict verdict = self.route.retry.judge(
+            self.cluster.limits, self.method, self.retry_count, was_sent, self.is_body_lost)
+        if verdict == RETRY_USED_UP:
+            self.flags |= FLAG_URX
+        elif verdict == RETRY_OVERFLOW:
+            self.cluster.column.rq_retry_overflow += 1
+            self.flags |= FLAG_UO
+        return verdict == RETRY_NOW
+
+    # The attempt is over; the next one starts after the backoff.
+    cdef int schedule_retry(self) except -1:
+        self.is_discarding = False
+        self.leave_endpoint(False)
+        self.tried = (self.tried or []) + [self.endpoint]
+        if self.retry_count == 0:
+            self.cluster.column.rq_retrying += 1
+        self.retry_count += 1
+        self.cluster.column.rq_retry += 1
+        self.is_sent = self.is_replayed = False
+        self.is_backing_off = True
+        return self.rt.reactor.arm(
+            &self.try_timer,
+            self.rt.reactor.now_us + self.route.retry.backoff(self.retry_count, &self.rt.random))
+
+    cdef void leave_endpoint(self, bint is_success) noexcept:
+        if self.is_on_endpoint:
+            self.is_on_endpoint = False
+            self.endpoint.column.rq_active -= 1
+            if is_success:
+                self.endpoint.column.rq_success += 1
+            else:
+                self.endpoint.column.rq_error += 1
+
+    cdef int on_try_timer(self) except -1:
+        return self.end_backoff() if self.is_backing_off else self.end_try()
+
+    cdef int end_backoff(self) except -1:
+        self.is_backing_off = False
+        attempt_encode(self.block, &self.block_len, self.block_size, self.retry_count + 1)
+        self.dispatch()
+        return self.resend()
+
+    # Runs while an attempt waits for its response; the route's own timeout ends all of them.
+    cdef int arm_try_timer(self) except -1:
+        cdef RetryPolicy policy = self.route.retry
+        if policy is None or policy.per_try_timeout_us == 0 or (
+                self.route.timeout_us and policy.per_try_timeout_us >= self.route.timeout_us):
+            return 0
+        return self.rt.reactor.arm(&self.try_timer, self.rt.reactor.now_us + policy.per_try_timeout_us)
+
+    cdef int end_try(self) except -1:
+        self.endpoint.column.rq_timeout += 1
+        self.cluster.column.rq_timeout += 1
+        self.report(504, True)
+        self.drop_upstream()
+        if self.retries_end(END_PER_TRY_TIMEOUT):
+            return self.schedule_retry()
+        return self.local_reply(504, FLAG_UT, DETAIL_PER_TRY_TIMEOUT)
+
+    cdef int drop_upstream(self) except -1:
+        cdef UpstreamConnection c = self.upstream
+        self.upstream = None
+        if c is not None:
+            c.close_now()
+        elif self.is_waiting:
+            self.set_waiting(False)
+            self.pool.forget(self)
+        return 0
