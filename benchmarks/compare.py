@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import machine, report, wrk
+from benchmarks import chart, machine, report, wrk
 from benchmarks.measure import Round, Settings, measure
 from benchmarks.native import CompileError, program
 from benchmarks.peers import PEERS
@@ -52,12 +52,15 @@ def main(argv: list[str] | None = None) -> int:
         load=load_version,
         versions=versions,
         missing=missing,
+        absent=_absent(list(versions), arguments.workloads),
         rounds=rounds,
     )
     if arguments.output == "json":
         print(json.dumps(document, indent=2))
     else:
         print(report.text(document))
+    if arguments.svg:
+        Path(arguments.svg).write_text(chart.svg(document))
     return 0 if all(each.is_valid for each in rounds) else 1
 
 
@@ -68,12 +71,13 @@ def _run(arguments: argparse.Namespace, settings: Settings, peers: list[str]) ->
         os.chmod(folder, 0o755)
         run = Path(folder)
         with Upstreams(UPSTREAM_COUNT, settings.load_core, run) as upstreams:
-            for workload in arguments.workloads:
-                for number in range(1, arguments.rounds + 1):
-                    turn = (number - 1) % len(peers) if peers else 0
-                    for name in peers[turn:] + peers[:turn]:
-                        peer, asked = PEERS[name], WORKLOADS[workload]
-                        result = measure(peer, asked, number, upstreams, settings, run)
+            for number in range(1, arguments.rounds + 1):
+                turn = (number - 1) % len(peers) if peers else 0
+                for workload in (WORKLOADS[name] for name in arguments.workloads):
+                    for peer in (PEERS[name] for name in peers[turn:] + peers[:turn]):
+                        if peer.lacks(workload.scene):
+                            continue
+                        result = measure(peer, workload, number, upstreams, settings, run)
                         rounds.append(result)
                         print(report.progress(result), file=sys.stderr, flush=True)
     return rounds
@@ -91,6 +95,17 @@ def _look_for(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     return versions, missing
 
 
+def _absent(peers: list[str], workloads: list[str]) -> dict[str, dict[str, str]]:
+    """Return {workload: {peer: why it takes no part}}, without those where all do."""
+    table = {
+        workload: {
+            name: why for name in peers if (why := PEERS[name].lacks(WORKLOADS[workload].scene))
+        }
+        for workload in workloads
+    }
+    return {workload: row for workload, row in table.items() if row}
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
     load_core, proxy_core = machine.cores()
     parser = argparse.ArgumentParser(prog="benchmarks.compare", description=__doc__.split("\n")[0])
@@ -103,6 +118,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--connections", type=_at_least(1), default=64)
     add("--load-core", type=int, default=load_core, help="of wrk and the upstreams")
     add("--proxy-core", type=int, default=proxy_core)
+    add("--svg", metavar="FILE", help="also draw CPU per request of each workload")
     add("-o", "--output", choices=("text", "json"), default="text")
     arguments = parser.parse_args(argv)
     usable = os.sched_getaffinity(0)

@@ -13,7 +13,7 @@ from benchmarks.peers import Peer
 from benchmarks.peers.peer import Site
 from benchmarks.process import Process, StartError
 from benchmarks.upstream import Upstreams
-from benchmarks.workload import HOST, Workload
+from benchmarks.workload import Workload
 from benchmarks.wrk import Load, LoadError
 
 READY_S = 15.0
@@ -57,6 +57,7 @@ class Round:
     foreign: float = 0.0  # share of the proxy's core that others took
     upstream_connections: int = 0  # that carried a request of this round
     upstream_max_over_mean: float = 0.0
+    connection_bytes: float = 0.0  # memory (PSS) that the round added, per connection left open
     processes: list[dict[str, object]] = field(default_factory=list)
 
     @property
@@ -76,7 +77,7 @@ def measure(
     result = Round(peer.name, workload.name, number)
     directory = run / f"{workload.name}-{number}-{peer.name}"
     directory.mkdir()
-    site = Site(directory, free_port(), upstreams.ports, settings.connections)
+    site = Site(directory, free_port(), upstreams.ports, settings.connections, workload.scene)
     try:
         command = peer.command(site)
         result.command = " ".join(command)
@@ -84,9 +85,11 @@ def measure(
         with Process(command, settings.proxy_core, run / f"{directory.name}.log") as process:
             _wait_ready(process, site.port, workload)
             result.ready_ms = (time.monotonic() - began) * 1e3
-            _warm(workload, site, settings)
-            _drive(result, process, workload, site, upstreams, settings)
-    except (StartError, LoadError) as error:
+            if settings.warmup_seconds:
+                workload.warm(site, settings.warmup_seconds, settings.load_core)
+            with workload.beside(site):
+                _drive(result, process, workload, site, upstreams, settings)
+    except (StartError, LoadError, OSError) as error:
         result.errors.append(str(error))
     return result
 
@@ -109,7 +112,7 @@ def _wait_ready(process: Process, port: int, workload: Workload) -> None:
         process.check_alive()
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
         try:
-            connection.request("GET", workload.path, headers={"Host": HOST})
+            connection.request("GET", workload.path, headers={"Host": workload.host})
             response = connection.getresponse()
             if response.status == 200 and len(response.read()) == workload.body_bytes:
                 return
@@ -120,12 +123,6 @@ def _wait_ready(process: Process, port: int, workload: Workload) -> None:
             connection.close()
         time.sleep(0.005)
     raise StartError(f"not ready within {READY_S:g} s ({seen}): {process.tail()}")
-
-
-def _warm(workload: Workload, site: Site, settings: Settings) -> None:
-    if settings.warmup_seconds:
-        seconds = settings.warmup_seconds
-        workload.drive(site.port, seconds, settings.connections, settings.load_core)
 
 
 def _drive(
@@ -139,9 +136,10 @@ def _drive(
     pids = procfs.tree(process.pid)
     served_before = upstreams.served()
     cores_before = procfs.core(settings.proxy_core), procfs.core(settings.load_core)
+    _, pss_before = procfs.memory(pids)
     cpu_before = procfs.cpu(pids)
     began = time.monotonic()
-    load = workload.drive(site.port, settings.seconds, settings.connections, settings.load_core)
+    load = workload.drive(site, settings.seconds, settings.load_core)
     wall_s = time.monotonic() - began
     if procfs.tree(process.pid) != pids:
         raise StartError(f"a process of the peer ended or was replaced: {process.tail()}")
@@ -150,6 +148,7 @@ def _drive(
     served = upstreams.served().since(served_before)
 
     result.rss_mb, result.pss_mb = (bytes_ / 1e6 for bytes_ in procfs.memory(pids))
+    result.connection_bytes = (result.pss_mb * 1e6 - pss_before) / max(1, load.requests)
     result.upstream_connections = sum(served.connections)
     result.upstream_max_over_mean = served.max_over_mean
     _account_load(result, load)

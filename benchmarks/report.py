@@ -31,6 +31,7 @@ COLUMNS = (
     ("load", "load_core_busy", "{:.0%}"),
     ("up cx", "upstream_connections", "{:.0f}"),
     ("max/mean", "upstream_max_over_mean", "{:.3f}"),
+    ("B/cx", "connection_bytes", "{:.0f}"),
 )
 
 
@@ -42,6 +43,7 @@ def document(
     load: str,
     versions: dict[str, str],
     missing: dict[str, str],
+    absent: dict[str, dict[str, str]],
     rounds: list[Round],
 ) -> Document:
     return {
@@ -51,6 +53,8 @@ def document(
         "load": load,
         "peers": versions,
         "missing": missing,
+        "absent": absent,
+        "against_small": _against_small(rounds, list(versions)),
         "workloads": {
             name: _workload([each for each in rounds if each.workload == name], list(versions))
             for name in dict.fromkeys(each.workload for each in rounds)
@@ -75,14 +79,25 @@ def _workload(rounds: list[Round], peers: list[str]) -> Document:
     }
 
 
+def _against_small(rounds: list[Round], peers: list[str]) -> dict[str, result.Medians]:
+    """Return {workload: {peer: CPU per request there / in `small`}}."""
+    table: dict[str, result.Medians] = {}
+    for name in dict.fromkeys(each.workload for each in rounds):
+        for peer in peers if name != "small" else ():
+            value = result.against(rounds, peer, name, "small", "cpu_us")
+            if value is not None:
+                table.setdefault(name, {})[peer] = value
+    return table
+
+
 def _warnings(rounds: list[Round]) -> list[str]:
     found = []
     for each in rounds:
         where = f"{each.workload} round {each.number} {each.peer}"
         if each.foreign > FOREIGN_LIMIT:
             found.append(f"{where}: others used {each.foreign:.0%} of the proxy's core")
-        is_pinned = each.peer == "floor"
-        if not is_pinned and each.upstream_connections > max(256, REUSE_LIMIT * each.requests):
+        has_pool = each.peer != "floor" and each.workload not in ("l4", "routes")
+        if has_pool and each.upstream_connections > max(256, REUSE_LIMIT * each.requests):
             found.append(f"{where}: {each.upstream_connections} upstream connections, no reuse")
     return found
 
@@ -111,6 +126,10 @@ def text(run: Document) -> str:
     for name, workload in run["workloads"].items():
         lines += ["", *_figures(name, workload)]
         lines += ["", *_ratios(workload, "cpu_us", f"{name}: CPU per request, row / column")]
+        for peer, why in run["absent"].get(name, {}).items():
+            lines.append(f"{peer} takes no part: {why}")
+        for peer, value in run["against_small"].get(name, {}).items():
+            lines.append(f"{peer}: {value:.2f} times its own CPU per request of `small`")
     lines += ["", *(f"ERROR: {error}" for error in run["errors"])] if run["errors"] else []
     lines += ["", *(f"warning: {warning}" for warning in run["warnings"])]
     return "\n".join(lines).rstrip()

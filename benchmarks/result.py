@@ -23,6 +23,7 @@ METRICS = (
     "foreign",
     "upstream_connections",
     "upstream_max_over_mean",
+    "connection_bytes",
 )
 RATIOS = ("cpu_us", "requests_per_s", "p99_ms", "mb_per_cpu_s", "pss_mb")
 
@@ -58,6 +59,21 @@ def ratio(rounds: list[Round], peer: str, base: str, metric: str) -> float | Non
         float(getattr(each, metric)) / bases[each.number]
         for each in valid(rounds, peer)
         if bases.get(each.number)
+    ]
+    return statistics.median(pairs) if pairs else None
+
+
+def against(rounds: list[Round], peer: str, workload: str, base: str, metric: str) -> float | None:
+    """Return the median over rounds of a peer's figure in one workload / in another."""
+    bases = {
+        each.number: float(getattr(each, metric))
+        for each in valid(rounds, peer)
+        if each.workload == base
+    }
+    pairs = [
+        float(getattr(each, metric)) / bases[each.number]
+        for each in valid(rounds, peer)
+        if each.workload == workload and bases.get(each.number)
     ]
     return statistics.median(pairs) if pairs else None
 

@@ -5,7 +5,7 @@
  *
  * usage: upstream COUNT                   (COUNT free ports of 127.0.0.1; prints them on one line)
  *
- *   /        128 bytes        /64k, /1m  as named        anything else  404
+ *   /, /api/...  128 bytes        /64k, /1m  as named        anything else  404
  *   /stats   JSON: connections that carried a counted request, and counted requests, per port;
  *            requests for /stats count for nothing
  *
@@ -158,6 +158,8 @@ static const struct response *find_response(const char *head)
         if (strlen(responses[i].path) == path_bytes &&
             memcmp(responses[i].path, path, path_bytes) == 0)
             return &responses[i];
+    if (path_bytes >= 5 && memcmp(path, "/api/", 5) == 0)
+        return &responses[0];
     if (path_bytes == strlen(stats.path) && memcmp(path, stats.path, path_bytes) == 0)
         return &stats;
     return &not_found;

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.native import HERE
 from benchmarks.process import pinned
@@ -38,15 +39,26 @@ def version() -> str:
     return found.group() if found else "wrk, version unknown"
 
 
-def command(url: str, headers: tuple[str, ...], seconds: float, connections: int) -> list[str]:
+@dataclass(frozen=True)
+class Asked:
+    """What wrk sends: one request with these headers, or what a script makes of a file."""
+
+    url: str
+    headers: tuple[str, ...] = ()
+    script: str = "wrk.lua"
+    requests: Path | None = None  # of requests.lua
+
+
+def command(asked: Asked, seconds: float, connections: int) -> list[str]:
     words = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency"]
-    for header in headers:
+    for header in asked.headers:
         words += ["-H", header]
-    return [*words, "-s", str(HERE / "wrk.lua"), url]
+    words += ["-s", str(HERE / asked.script), asked.url]
+    return [*words, "--", str(asked.requests)] if asked.requests else words
 
 
-def run(url: str, headers: tuple[str, ...], seconds: float, connections: int, core: int) -> Load:
-    words = command(url, headers, seconds, connections)
+def run(asked: Asked, seconds: float, connections: int, core: int) -> Load:
+    words = command(asked, seconds, connections)
     try:
         done = subprocess.run(  # type: ignore[call-overload]
             words, capture_output=True, text=True, timeout=seconds + GRACE_S, **pinned(core)

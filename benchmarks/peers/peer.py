@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import abc
+import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+
+from benchmarks.scenes import Scene
 
 HERE = Path(__file__).resolve().parent
 
@@ -24,41 +28,58 @@ class Site:
     port: int  # where it must listen on 127.0.0.1
     upstream_ports: tuple[int, ...]
     connections: int  # what the load will open
+    scene: Scene = "plain"
 
 
 class Peer(abc.ABC):
     name: ClassVar[str]
+    scenes: ClassVar[frozenset[Scene]] = frozenset({"plain"})
 
     @abc.abstractmethod
     def version(self) -> str:
         """Return the version, or raise MissingError."""
+
+    def lacks(self, scene: Scene) -> str:
+        """Say why the peer cannot take part in a scene; "" when it can."""
+        return "" if scene in self.scenes else f"no configuration for the scene {scene!r}"
 
     @abc.abstractmethod
     def command(self, site: Site) -> list[str]:
         """Write what the peer needs into `site.directory`; return how it is started."""
 
 
-def render(name: str, site: Site) -> str:
+def render(name: str, site: Site, **values: str) -> str:
     """Fill a template of this folder. A line with @UPSTREAM_PORT@ is repeated per upstream."""
+    values |= {
+        "DIRECTORY": str(site.directory),
+        "PORT": str(site.port),
+        "CONNECTIONS": str(site.connections),
+    }
     lines = []
     for line in (HERE / name).read_text().splitlines():
         repeats = site.upstream_ports if "@UPSTREAM_PORT@" in line else (0,)
         for index, port in enumerate(repeats):
-            lines.append(
-                line.replace("@UPSTREAM_PORT@", str(port))
-                .replace("@UPSTREAM_INDEX@", str(index))
-                .replace("@DIRECTORY@", str(site.directory))
-                .replace("@PORT@", str(site.port))
-                .replace("@CONNECTIONS@", str(site.connections))
-            )
+            made = line
+            places = {"UPSTREAM_PORT": str(port), "UPSTREAM_INDEX": str(index), **values}
+            for place, value in places.items():
+                made = made.replace(f"@{place}@", value)
+            lines.append(made)
     return "\n".join(lines) + "\n"
 
 
-def install(name: str, site: Site) -> Path:
+def install(name: str, site: Site, **values: str) -> Path:
     """Render a template into the peer's directory; return where."""
     path = site.directory / Path(name).name
-    path.write_text(render(name, site))
+    path.write_text(render(name, site, **values))
     return path
+
+
+def binary(program: str, how: str) -> str:
+    """Return where a program is; raise MissingError with `how` to get it."""
+    found = which(program) or shutil.which(program, path=os.path.dirname(sys.executable))
+    if found is None:
+        raise MissingError(f"{program} is not installed: {how}")
+    return found
 
 
 def which(program: str) -> str | None:

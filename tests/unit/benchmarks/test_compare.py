@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import compare, procfs, report, result
+from benchmarks import chart, compare, h2load, procfs, report, result
 from benchmarks.measure import Round
 from benchmarks.peers import PEERS
 from benchmarks.peers.peer import Site, render
+from benchmarks.scenes import mesh
 from benchmarks.workload import WORKLOADS
+from meshproxy import Mesh
 
 
 def _round(peer: str, number: int, cpu_us: float, errors: list[str] | None = None) -> Round:
@@ -45,6 +50,8 @@ def test_report_names_missing_peers_and_errors() -> None:
         "load": "wrk",
         "peers": {"floor": "1", "nginx": "2"},
         "missing": {"envoy": "not installed"},
+        "absent": {"small": {"nginx": "no configuration"}},
+        "against_small": {"small": {"floor": 1.5}},
         "workloads": {"small": report._workload(rounds, ["floor", "nginx"])},
         "errors": ["small round 1 nginx: 7 status errors"],
         "warnings": [],
@@ -53,6 +60,8 @@ def test_report_names_missing_peers_and_errors() -> None:
     assert "envoy     MISSING: not installed" in text
     assert "ERROR: small round 1 nginx: 7 status errors" in text
     assert "no valid round" in text
+    assert "nginx takes no part: no configuration" in text
+    assert "floor: 1.50 times its own CPU" in text
 
 
 @pytest.mark.parametrize(
@@ -68,13 +77,19 @@ def test_unknown_name_lists_the_known_ones(
     assert ", ".join(known) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["nginx.conf", "haproxy.cfg", "envoy.yaml", "meshproxy.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("nginx.conf", "nginx-tcp.conf", "haproxy.cfg", "haproxy-tcp.cfg", "traefik.yaml"),
+        *("envoy.yaml", "envoy-tcp.yaml", "meshproxy.yaml", "Caddyfile"),
+    ],
+)
 def test_template_names_every_upstream_and_leaves_no_placeholder(
     name: str, tmp_path: Path
 ) -> None:
-    text = render(name, Site(tmp_path, 20000, (1111, 2222, 3333), 64))
+    text = render(name, Site(tmp_path, 20000, (1111, 2222, 3333), 64), MODULES="/m")
     assert all(str(port) in text for port in (1111, 2222, 3333))
-    assert "@PORT@" not in text and "@UPSTREAM" not in text and "@DIRECTORY@" not in text
+    assert not re.search("@[A-Z_]+@", text)
 
 
 def test_procfs_reads_this_process() -> None:
@@ -88,3 +103,39 @@ def test_procfs_reads_this_process() -> None:
 def test_procfs_gone_process_is_an_error() -> None:
     with pytest.raises(ProcessLookupError):
         procfs.cpu([2**22 + 1])
+
+
+def test_figures_against_small_pair_the_rounds_of_one_peer() -> None:
+    rounds = [_round("mesh", number, cpu_us) for number, cpu_us in ((1, 10), (2, 20), (3, 10))]
+    rounds += [replace(each, workload="routes", cpu_us=each.cpu_us * 1.5) for each in rounds]
+    assert result.against(rounds, "mesh", "routes", "small", "cpu_us") == pytest.approx(1.5)
+    assert result.against(rounds, "floor", "routes", "small", "cpu_us") is None
+
+
+def test_chart_shows_every_peer_in_multiples_of_the_floor() -> None:
+    rounds = [_round("floor", 1, 10), _round("mesh", 1, 11), _round("slow", 1, 900)]
+    run = {"workloads": {"small": report._workload(rounds, ["floor", "mesh", "slow"])}}
+    root = ElementTree.fromstring(chart.svg(run))
+    words = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"small", "mesh", "1.10", "90.00"} <= set(words)
+
+
+def test_h2load_log_gives_percentiles_and_counts_failures(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    rows = [f"{1_000_000 + n}\t{503 if n == 7 else 200}\t{n + 1}" for n in range(100)]
+    log.write_text("\n".join(rows) + "\n")
+    load = h2load.read(log, 12_800)
+    assert (load.requests, load.bytes, load.errors) == (100, 12_800, {"status": 1})
+    assert (load.p50_ms, load.p99_ms) == (0.051, 0.1)
+
+
+def test_mesh_requests_reach_rules_all_along_the_list(tmp_path: Path) -> None:
+    mesh.write_manifests(tmp_path, (18081, 18082, 18083))
+    asked = Mesh.from_files([tmp_path])
+    rules = []
+    for request in mesh.requests("bench"):
+        fields = dict(line.split(": ", 1) for line in request.fields)
+        decision = asked.route("GET", f"http://bench{request.path}", fields)
+        rules.append(int(decision.to_dict()["route"]))
+    assert rules.count(mesh.RULES - 1) == 60
+    assert len(set(rules)) > 20 and min(rules) < 5 and sorted(rules)[-61] > 40

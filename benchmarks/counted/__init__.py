@@ -1,0 +1,1 @@
+"""What a request costs, counted and not timed: instructions and system calls of the engine."""

@@ -1,0 +1,125 @@
+"""One scene under callgrind and under strace."""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypedDict
+
+from benchmarks.native import HERE
+from benchmarks.peers.meshproxy import manifests
+from benchmarks.peers.peer import Site
+from benchmarks.scenes import Scene, mesh
+from benchmarks.scenes.request import Request
+from meshproxy.listen import parse_listen
+from meshproxy.manifests import load_manifests
+from meshproxy.snapshot.build import Builder
+
+FEW, MANY = 200, 1200  # their difference is what is counted: start and warm-up fall out
+START_S = 120.0  # valgrind runs code some 50 times slower
+_SOCKET_CALLS = "recvfrom,sendto,recvmsg,sendmsg,readv,writev,epoll_ctl,accept4"
+
+
+class Counts(TypedDict):
+    instructions: int
+    socket_calls: float
+
+
+def count(scene: str, ports: tuple[int, ...], run: Path) -> Counts:
+    """Return what a request of the scene costs."""
+    folder = run / scene
+    folder.mkdir()
+    snapshot = _snapshot(scene, ports, folder)
+    texts = [_bytes(request) for request in _requests(scene)]
+    log = str(folder / "access.log") if scene == "mesh" else "off"
+    instructions = [
+        _instructions(snapshot, log, texts, total, run / f"{scene}-{total}.callgrind")
+        for total in (FEW, MANY)
+    ]
+    calls = [
+        _calls(snapshot, log, texts, total, folder / f"{total}.strace") for total in (FEW, MANY)
+    ]
+    span = MANY - FEW
+    return {
+        "instructions": round((instructions[1] - instructions[0]) / span),
+        "socket_calls": round((calls[1] - calls[0]) / span, 2),
+    }
+
+
+def _snapshot(scene: str, ports: tuple[int, ...], folder: Path) -> Path:
+    kind: Scene = "mesh" if scene == "mesh" else "plain"
+    builder = Builder("default", [parse_listen("127.0.0.1:0")])
+    load_manifests(builder, [str(manifests(Site(folder, 0, ports, 1, kind)))])
+    path = folder / "snapshot"
+    path.write_bytes(marshal.dumps(builder.snapshot))
+    return path
+
+
+def _requests(scene: str) -> list[Request]:
+    return mesh.requests("bench") if scene == "mesh" else [Request("/", ("Host: bench",))]
+
+
+def _bytes(request: Request) -> bytes:
+    lines = (f"GET {request.path} HTTP/1.1", *request.fields, "", "")
+    return "\r\n".join(lines).encode()
+
+
+def _instructions(snapshot: Path, log: str, texts: list[bytes], total: int, out: Path) -> int:
+    tool = [
+        *("valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}"),
+        *("--collect-atstart=no", f"--toggle-collect={_entry()}"),
+    ]
+    _drive(tool, snapshot, log, texts, total)
+    found = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def _calls(snapshot: Path, log: str, texts: list[bytes], total: int, out: Path) -> int:
+    tool = ["strace", "-f", "-qq", "-o", str(out), "-e", f"trace={_SOCKET_CALLS}"]
+    _drive(tool, snapshot, log, texts, total)
+    return len(out.read_text().splitlines())
+
+
+def _entry() -> str:
+    """Return the symbol of Reactor.run as Cython named it in this build."""
+    library = next((HERE.parent / "meshproxy" / "_fast").glob("reactor.*.so"))
+    names = subprocess.run(["nm", str(library)], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"__pyx_pw_\w*Reactor_\d+run\b", names)
+    assert found is not None, f"no Reactor.run in {library}"
+    return found.group()
+
+
+def _drive(tool: list[str], snapshot: Path, log: str, texts: list[bytes], total: int) -> None:
+    command = [*tool, sys.executable, "-m", "benchmarks.counted.proxy", str(snapshot), log]
+    with (
+        _proxy(command) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=START_S) as one,
+    ):
+        for number in range(total):
+            one.sendall(texts[number % len(texts)])
+            answer = one.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 "), answer[:80]
+
+
+@contextlib.contextmanager
+def _proxy(command: list[str]) -> Iterator[int]:
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parent
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+        process.stdin.close()
+        process.wait(START_S)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        process.stdout.close()
