@@ -104,6 +104,26 @@ def scope_flags(command: _Command) -> Callable[..., Any]:
     return with_scope
 
 
+def request_flags(command: _Command) -> _Command:
+    """A request: the command gets it as `url`, `method` and `headers`."""
+    decorators = (
+        click.argument("url"),
+        flag("--request", "-X", "method", default="GET", show_default=True, metavar="METHOD"),
+        click.option(
+            "-H",
+            "--header",
+            "headers",
+            multiple=True,
+            callback=parsed_by(parse_header),
+            metavar="'NAME: VALUE'",
+            help="Repeatable.",
+        ),
+    )
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
 def output_flag(command: _Command) -> _Command:
     return flag(
         "--output",
@@ -223,17 +243,7 @@ def check(paths: tuple[str, ...], scope: Scope, output: Output, strict: bool) ->
 
 @cli.command()
 @files_flag
-@click.argument("url")
-@flag("--request", "-X", "method", default="GET", show_default=True, metavar="METHOD")
-@click.option(
-    "-H",
-    "--header",
-    "headers",
-    multiple=True,
-    callback=parsed_by(parse_header),
-    metavar="'NAME: VALUE'",
-    help="Repeatable.",
-)
+@request_flags
 @click.option(
     "--source-label",
     "source_labels",

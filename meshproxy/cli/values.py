@@ -51,10 +51,15 @@ def parse_workers(text: str) -> int:
 
 def parse_duration_ms(text: str) -> int:
     """`250ms`, `5s`, `1m`, `1h`."""
+    return round(parse_duration_us(text) / 1000)
+
+
+def parse_duration_us(text: str) -> int:
+    """The same, to the microsecond."""
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f'expected a duration such as "250ms" or "5s", found {text!r}')
-    return round(float(match[1]) * _UNIT_MS[match[2]])
+    return round(float(match[1]) * _UNIT_MS[match[2]] * 1000)
 
 
 def parse_header(text: str) -> tuple[str, str]:

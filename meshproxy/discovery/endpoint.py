@@ -21,6 +21,12 @@ class Endpoint:
     locality: str = ""  # "region/zone/subzone" without empty parts at the end, "" = unknown
     hostname: str = ""  # of a pod of a headless service
     dns_name: str = ""  # whose address it is, "" = the address was given
+    is_failing: bool = False  # an active health check found it failing, so it is not healthy
+
+    @property
+    def identity(self) -> str:
+        """What a health check's result is kept under: all ports of a pod share it."""
+        return self.name or f"{self.address}:{self.port}"
 
     @property
     def sort_key(self) -> tuple[str, str, int]:

@@ -7,6 +7,7 @@ thousand. Law: `update` is called once for every change of a resource, before an
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from meshproxy.config.deployment import Deployment
@@ -37,6 +38,7 @@ class EndpointIndex:
         self._referring: dict[Key, set[Key]] = {}  # Pod -> services whose slices name it
         self._naming: dict[str, set[Key]] = {}  # DNS name -> who has it
         self._resolved: dict[str, Resolution] = {}
+        self._failing: frozenset[str] = frozenset()  # Endpoint.identity
 
     @property
     def names(self) -> Mapping[str, Collection[Key]]:
@@ -70,6 +72,22 @@ class EndpointIndex:
         workload = self._workloads.get(key)
         labels = labels_of(workload) if workload is not None else {}
         return self._selecting_labels(key.namespace, labels)
+
+    def set_failing(self, failing: frozenset[str]) -> set[Key]:
+        """Take over which endpoints fail their health checks, by Endpoint.identity; give the
+        services that may have one of those that changed."""
+        touched: set[Key] = set()
+        for identity in failing ^ self._failing:
+            namespace, slash, name = identity.partition("/")
+            if not slash:  # an address: nothing says whose
+                touched.update(self._services)
+                continue
+            for kind in ("Pod", "WorkloadEntry"):
+                key = Key(kind, namespace, name)
+                touched |= self._referring.get(key, set())
+                touched.update(service.key for service in self.selecting(key))
+        self._failing = failing
+        return touched
 
     def update(self, key: Key, old: Resource | None, new: Resource | None) -> set[Key]:
         """Take over one change; give the keys of the services whose endpoints it may change."""
@@ -116,6 +134,8 @@ class EndpointIndex:
                 candidates = _from_workloads(service, port, selected, resolved)
             else:
                 candidates = list(entry_endpoints(service, port, host, resolved))
+            if self._failing and not _publishes_not_ready(service):
+                candidates = [self._checked(item) for item in candidates]
             unique = {(item.address, item.port): item for item in reversed(candidates)}
             found[port.port] = sorted(unique.values(), key=lambda item: item.sort_key)
         return found
@@ -161,6 +181,11 @@ class EndpointIndex:
                     f"expected the name of a container port, found {quote(str(port.target_port))}"
                     " in no usable pod",
                 )
+
+    def _checked(self, endpoint: Endpoint) -> Endpoint:
+        if endpoint.identity not in self._failing:
+            return endpoint
+        return replace(endpoint, healthy=False, is_failing=True)
 
     def _slices_of(self, service: Resource) -> list[Resource]:
         slices = self._slices.get(service.key)
@@ -228,6 +253,11 @@ def selector_of(service: Resource) -> dict[str, str]:
         return selector.labels if selector is not None and selects else {}
     assert isinstance(model, Service)
     return model.spec.selector if model.spec.type != "ExternalName" else {}
+
+
+def _publishes_not_ready(service: Resource) -> bool:
+    model = service.model
+    return isinstance(model, Service) and model.spec.publish_not_ready_addresses
 
 
 def _template_labels(resource: Resource) -> dict[str, str]:

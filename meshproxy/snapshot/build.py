@@ -105,6 +105,12 @@ class Builder:
         self._judge(self._touched(stale).union(*(names.get(name, ()) for name in found)))
         return self._advance(), self.problems()
 
+    def set_failing(self, failing: frozenset[str]) -> SnapshotData | None:
+        """Say which endpoints fail their health checks, by discovery's Endpoint.identity; gives
+        the update, None when nothing changed for traffic."""
+        self._compiler.set_failing(failing)
+        return self._advance()
+
     def problems(self) -> list[Problem]:
         """Give every problem of the files and between the objects, sorted by place."""
         found = list(self._load_problems)

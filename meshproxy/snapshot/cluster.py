@@ -184,6 +184,8 @@ def _endpoint(item: Endpoint, slot: int) -> EndpointData:
     }
     if item.dns_name:
         made["dns_name"] = item.dns_name
+    if item.is_failing:
+        made["failing"] = True
     return made
 
 

@@ -97,6 +97,10 @@ class Compiler:
         """Take over what names resolve to; gives the hosts that were compiled anew."""
         return self._compile(self.registry.resolve(found))
 
+    def set_failing(self, failing: frozenset[str]) -> Stale:
+        """Take over which endpoints fail their health checks; gives the same."""
+        return self._compile(self.registry.set_failing(failing))
+
     def _compile(self, stale: Stale) -> Stale:
         for host in sorted(stale.clusters):
             self.shortages.pop(host, None)

@@ -142,6 +142,7 @@ class EndpointData(TypedDict):
     healthy: bool  # readiness as discovery sees it
     name: str  # "namespace/pod", or "" when unknown
     labels: dict[str, str]
+    failing: NotRequired[bool]  # an active health check found it so: it is not healthy
     locality: NotRequired[str]  # "region/zone/subzone", "" = unknown
     dns_name: NotRequired[str]  # whose address it is; absent = it was given
     priority: NotRequired[int]  # 0 first; absent = 0

@@ -164,6 +164,13 @@ class Registry:
             self._touch(key, stale)
         return stale
 
+    def set_failing(self, failing: frozenset[str]) -> Stale:
+        """Take over which endpoints fail their health checks; gives what must be compiled anew."""
+        stale = Stale()
+        for key in self.endpoints.set_failing(failing):
+            self._touch(key, stale)
+        return stale
+
     def _update_service(self, key: Key, new: Resource | None, stale: Stale) -> None:
         defined: list[MeshService] = []
         if new is not None and exported_to(export_to(new), key.namespace, self.scope.namespace):
