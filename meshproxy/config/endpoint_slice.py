@@ -11,6 +11,8 @@ from .metadata import Resource
 from .model import Model, pending
 from .scalar import Port
 
+SERVICE_LABEL = "kubernetes.io/service-name"
+
 
 class Conditions(Model):
     ready: bool | None = None

@@ -82,6 +82,8 @@ def invalid_reason(host: str) -> str | None:
     if len(host) > MAX_LENGTH:
         return f"expected at most {MAX_LENGTH} characters, found {len(host)}"
     labels = host.removesuffix(".").split(".")
+    if len(labels) > 1 and labels[-1].isdigit():
+        return f"expected a name that does not end in a number, found {quote(host)}"
     if "*" in host[1:]:
         return f'expected "*" only as the first character, found {quote(host)}'
     for index, label in enumerate(labels):

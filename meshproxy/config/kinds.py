@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .checks import destination_rule as destination_rule_check
+from .checks import endpoint_slice as endpoint_slice_check
+from .checks import service as service_check
 from .checks import service_entry as service_entry_check
 from .checks import virtual_service as virtual_service_check
 from .deployment import Deployment
@@ -45,9 +47,14 @@ _NETWORKING = tuple(f"networking.istio.io/{version}" for version in ("v1", "v1be
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("Service", ("v1",), Service),
+        Kind("Service", ("v1",), Service, check=service_check.check),
         Kind("Pod", ("v1",), Pod),
-        Kind("EndpointSlice", ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"), EndpointSlice),
+        Kind(
+            "EndpointSlice",
+            ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"),
+            EndpointSlice,
+            check=endpoint_slice_check.check,
+        ),
         Kind("Deployment", ("apps/v1", "apps/v1beta2", "apps/v1beta1"), Deployment),
         Kind(
             "WorkloadEntry",

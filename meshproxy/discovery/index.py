@@ -19,7 +19,7 @@ from meshproxy.config.service_entry import ServiceEntry
 from .endpoint import Endpoint
 from .entries import Resolution, Resolved, entry_endpoints, is_round_robin, names_of
 from .pods import labels_of, workload_endpoints
-from .slices import service_of, slice_endpoints, targets
+from .slices import service_of, slice_endpoints, targets, unserved_ports
 
 _Label = tuple[str, str, str]  # namespace, key, value
 _K = TypeVar("_K", _Label, Key, str)
@@ -162,7 +162,14 @@ class EndpointIndex:
     def findings(self, service: Resource) -> Iterator[Finding]:
         """Say why ports of a Service or ServiceEntry have no endpoint."""
         model = service.model
-        if self._slices_of(service) or not selector_of(service):
+        slices = self._slices_of(service)
+        if isinstance(model, Service) and slices:
+            yield from unserved_ports(model.spec.ports, slices)
+            return
+        if not selector_of(service):
+            if isinstance(model, Service) and model.spec.type != "ExternalName":
+                message = "expected a selector or an EndpointSlice, found neither: 503 UH"
+                yield Finding("MP207", ("spec",), message)
             return
         selected = self.selected(service)
         if not selected:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from meshproxy.config.endpoint_slice import EndpointSlice, SliceEndpoint
+from meshproxy.config.endpoint_slice import SERVICE_LABEL, EndpointSlice, SliceEndpoint
+from meshproxy.config.problem import Finding, hint, quote
 from meshproxy.config.resource import Key, Resource
 from meshproxy.config.service import ServicePort
 
 from .endpoint import Endpoint, canonical_address
 from .locality import of_labels
 from .pods import hostname_of, labels_of
-
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 def service_of(resource: Resource) -> Key | None:
@@ -55,6 +54,20 @@ def slice_endpoints(
         for number in numbers[:1]:
             for endpoint in model.endpoints:
                 yield from _endpoint(resource, endpoint, number, pods)
+
+
+def unserved_ports(ports: Sequence[ServicePort], slices: Iterable[Resource]) -> Iterator[Finding]:
+    """Say which ports of a service no slice has; they are joined by name."""
+    names = {
+        item.name
+        for resource in slices
+        if isinstance(resource.model, EndpointSlice)
+        for item in resource.model.ports
+    }
+    for index, port in enumerate(ports):
+        if port.name not in names:
+            message = f"expected an EndpointSlice with a port {quote(port.name)}, found none"
+            yield Finding("MP207", ("spec", "ports", index), message + hint(port.name, names))
 
 
 def _endpoint(

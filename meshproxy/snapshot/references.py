@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from meshproxy.config.destination import Destination
 from meshproxy.config.destination_rule import DestinationRule
 from meshproxy.config.host import covers, is_wildcard, resolve
+from meshproxy.config.http_match import HttpMatch
 from meshproxy.config.http_route import HttpRoute
 from meshproxy.config.places import Path
 from meshproxy.config.problem import Finding, hint, quote
@@ -57,6 +58,7 @@ class ReferenceCheck:
         scope = self._registry.scope
         if model.spec.is_delegate and not self._registry.routes.is_delegated_to(resource.key):
             yield Finding("MP317", ("spec",), "without hosts its rules apply to no request")
+        hosts: list[str] = []
         for index, host in enumerate(model.spec.hosts):
             full = resolve(host, resource.key.namespace, scope.cluster_domain)
             path: Path = ("spec", "hosts", index)
@@ -65,21 +67,36 @@ class ReferenceCheck:
                 yield Finding("MP304", path, f"{quote(host)} is routed by {owner.key} already")
             elif full.endswith(f".svc.{scope.cluster_domain}") and not self._is_known(full):
                 yield Finding("MP206", path, f"no Service {quote(host)}{self._near(full)}")
+            written = [item.lower() for item in model.spec.hosts[:index]]
+            if full in hosts and host.lower() not in written:
+                message = f"expected each host once, found {quote(host)} again, which is {full}"
+                yield Finding("MP311", path, message, "warning")
+            hosts.append(full)
         for index, rule in enumerate(model.spec.http):
             yield from self._delegate(resource, rule, ("spec", "http", index, "delegate"))
             for at, match in enumerate(rule.match):
-                path = ("spec", "http", index, "match", at)
-                if match.gateways:
-                    if MESH not in match.gateways:
-                        yield Finding("MP310", (*path, "gateways"), "only for other gateways")
-                elif match.source_namespace not in ("", scope.namespace):
-                    message = f"the proxy is in namespace {quote(scope.namespace)}"
-                    yield Finding("MP310", (*path, "sourceNamespace"), message)
-                elif not match.source_labels.items() <= scope.labels.items():
-                    message = "the proxy does not have these labels"
-                    yield Finding("MP310", (*path, "sourceLabels"), message)
+                yield from self._reach(match, hosts, ("spec", "http", index, "match", at))
         for where, destination in model.spec.destinations():
             yield from self._destination(destination, resource.key.namespace, where)
+
+    def _reach(self, match: HttpMatch, hosts: list[str], path: Path) -> Iterator[Finding]:
+        """Say what no request of this proxy can meet, whatever is asked."""
+        scope = self._registry.scope
+        if match.gateways:
+            if MESH not in match.gateways:
+                yield Finding("MP310", (*path, "gateways"), "only for other gateways")
+        elif match.source_namespace not in ("", scope.namespace):
+            message = f"the proxy is in namespace {quote(scope.namespace)}"
+            yield Finding("MP310", (*path, "sourceNamespace"), message)
+        elif not match.source_labels.items() <= scope.labels.items():
+            message = "the proxy does not have these labels"
+            yield Finding("MP310", (*path, "sourceLabels"), message)
+        services = [self._resolver.service(host) for host in hosts]
+        known = sorted({port.port for item in services if item for port in item.ports})
+        if match.port is not None and all(services) and known and match.port not in known:
+            shown = ", ".join(map(str, known))
+            message = f"expected a port of {shown}, found {match.port}: no request has it"
+            yield Finding("MP310", (*path, "port"), message)
 
     def _delegate(self, root: Resource, rule: HttpRoute, path: Path) -> Iterator[Finding]:
         if rule.delegate is None:

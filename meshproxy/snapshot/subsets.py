@@ -24,12 +24,15 @@ def findings(
     """Give subsets without endpoints, and ejections that can never happen."""
     by_port = registry.endpoints_of(service).values()
     endpoints: list[Endpoint] = max(by_port, key=len, default=[])
-    yield from _ejection(model.spec.traffic_policy, ("spec", "trafficPolicy"), len(endpoints))
+    top: Path = ("spec", "trafficPolicy")
+    yield from _ejection(model.spec.traffic_policy, top, len(endpoints))
+    yield from _ports(model.spec.traffic_policy, top, service)
     for index, subset in enumerate(model.spec.subsets):
         path: Path = ("spec", "subsets", index)
         wanted = subset.labels.items()
         own = sum(wanted <= item.labels.items() for item in endpoints)
         yield from _ejection(subset.traffic_policy, (*path, "trafficPolicy"), own)
+        yield from _ports(subset.traffic_policy, (*path, "trafficPolicy"), service)
         if own or not endpoints:  # no endpoint at all is another problem
             continue
         if not registry.endpoints.will_select(service.resource, subset.labels):
@@ -52,6 +55,17 @@ def rivals(
     elif model.spec.traffic_policy and counting.top_key != resource.key:
         message = f"that of {counting.top_key} counts for this host: subsets alone are merged"
         yield Finding("MP324", ("spec", "trafficPolicy"), message)
+
+
+def _ports(policy: TrafficPolicy | None, path: Path, service: MeshService) -> Iterator[Finding]:
+    """Say which settings are for ports that the service does not have."""
+    known = [port.port for port in service.ports]
+    for index, setting in enumerate(policy.port_level_settings if policy is not None else ()):
+        if setting.port.number not in known:
+            shown = ", ".join(map(str, known)) or "none"
+            message = f"has no effect: {service.key} has the ports {shown}"
+            where = (*path, "portLevelSettings", index, "port", "number")
+            yield Finding("MP315", where, message)
 
 
 def _ejection(policy: TrafficPolicy | None, path: Path, endpoints: int) -> Iterator[Finding]:

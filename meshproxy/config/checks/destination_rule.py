@@ -11,6 +11,7 @@ from ..outlier_detection import OutlierDetection
 from ..places import Path
 from ..problem import Finding, quote
 from ..traffic_policy import ClientTls, PortPolicy, TrafficPolicy
+from .export_to import check_export_to
 from .load_balancer import check_balancer
 
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -42,24 +43,20 @@ def check(resource: DestinationRule) -> Iterator[Finding]:
         names.add(subset.name)
         if subset.traffic_policy:
             yield from _check_policy(subset.traffic_policy, (*path, "trafficPolicy"))
-    yield from _check_scope(spec)
+    yield from _check_scope(spec, resource.metadata.namespace)
 
 
-def _check_scope(spec: DestinationRuleSpec) -> Iterator[Finding]:
-    for index, name in enumerate(spec.export_to):
-        path: Path = ("spec", "exportTo", index)
-        if name == "~":
-            yield Finding("MP104", path, 'expected a namespace, "." or "*", found "~"')
-        elif name in spec.export_to[:index]:
-            yield Finding("MP311", path, f"expected each namespace once, found {quote(name)}")
-        elif name == "*" and len(spec.export_to) > 1:
-            yield Finding("MP111", path, 'expected "*" alone, found it among others')
+def _check_scope(spec: DestinationRuleSpec, own: str | None) -> Iterator[Finding]:
+    yield from check_export_to(spec.export_to, own)
     selector = spec.workload_selector
     if selector is None:
         return
     path = ("spec", "workloadSelector", "matchLabels")
     if not selector.match_labels:
         yield Finding("MP315", path, "no labels: the rule is for every proxy of its namespace")
+    elif spec.export_to and spec.export_to not in (["."], [own]):
+        message = 'expected "." alone, as workloadSelector is for proxies of this namespace'
+        yield Finding("MP111", ("spec", "exportTo"), message)
     for key, value in selector.match_labels.items():
         if not key or "*" in key or "*" in value:
             yield Finding("MP104", (*path, key), 'expected labels as they are, found "*"')

@@ -45,7 +45,8 @@ def test_folder_gives_its_manifests_sorted_and_recursively(tmp_path):
     (tmp_path / "b.yml").write_text(service("b"))
     (tmp_path / "a.yaml").write_text(service("a"))
     (tmp_path / "sub" / "c.json").write_text(
-        '{\n\t"apiVersion": "v1",\n\t"kind": "Service",\n\t"metadata": {"name": "c"}\n}\n'
+        '{\n\t"apiVersion": "v1",\n\t"kind": "Service",\n\t"metadata": {"name": "c"},\n'
+        '\t"spec": {"clusterIP": "None"}\n}\n'
     )
     (tmp_path / "notes.txt").write_text("not: a manifest")
     (tmp_path / ".hidden.yaml").write_text("not: a manifest")
