@@ -9,10 +9,15 @@ BUILT := build/.built
 SOURCES := setup.py $(shell find meshproxy/_fast -name '*.pyx' -o -name '*.pxd')
 JOBS := $(shell nproc 2>/dev/null || echo 1)
 COMPILE = $(PY) setup.py -q build_ext --inplace --parallel $(JOBS)
+# clang, if it is here with its libFuzzer
+CLANG := $(shell for name in libclang_rt.fuzzer_no_main-$$(uname -m).a libclang_rt.fuzzer_no_main.a; do \
+	test -e "$$(clang -print-file-name=$$name 2>/dev/null)" && echo clang && break; done)
+SANITIZED := build/sanitize/.built
+SANITIZE_TESTS := tests/engine tests/unit/_fast tests/fuzz
 ARGS ?=
 SECONDS ?= 60
 
-.PHONY: build demo test check docs bench count fuzz debug annotate clean
+.PHONY: build demo test check docs bench count fuzz sanitize debug annotate clean
 .DELETE_ON_ERROR:
 
 build: $(BUILT)
@@ -43,8 +48,13 @@ bench: $(BUILT)
 count: $(BUILT)
 	$(PY) -m benchmarks.counted $(ARGS)
 
-fuzz: $(BUILT)
-	$(PY) -m tests.fuzz --seconds $(SECONDS)
+# libFuzzer on a sanitized build where clang is, else the mutator of tests/fuzz
+fuzz: $(BUILT) $(if $(CLANG),$(SANITIZED))
+	$(if $(CLANG),build/sanitize/run,$(PY)) -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+
+# engine and codec tests on modules with AddressSanitizer and UndefinedBehaviorSanitizer
+sanitize: $(SANITIZED)
+	build/sanitize/run -m pytest -p no:cacheprovider $(if $(ARGS),$(ARGS),$(SANITIZE_TESTS))
 
 # bounds checks and invariants on, until the next change or make clean
 debug: $(INSTALLED)
@@ -70,6 +80,11 @@ $(BUILT): $(INSTALLED) $(SOURCES)
 	@if [ -e build/.debug ]; then CYTHON_FORCE_REGEN=1 $(COMPILE) --force; else $(COMPILE); fi \
 	  > build/compile.log 2>&1 || { cat build/compile.log; exit 1; }
 	@rm -f build/.debug
+	@touch $@
+
+$(SANITIZED): $(INSTALLED) $(SOURCES) $(wildcard tests/fuzz/native/*)
+	@echo "compiling for the sanitizers (output: build/sanitize/compile.log)"
+	@$(PY) tests/fuzz/native/build.py
 	@touch $@
 
 $(INSTALLED): pyproject.toml

@@ -19,7 +19,7 @@ directives = {
     "auto_pickle": False,
     "embedsignature": True,
 }
-compile_args = ["-O1", "-g"] if DEBUG else ["-O3", "-g0", "-fno-plt"]
+compile_args = ["-O1", "-g"] if DEBUG or SANITIZE else ["-O3", "-g0", "-fno-plt"]
 compile_args += ["-fno-strict-aliasing", "-Wno-unused-function"]
 link_args: list[str] = []
 macros = [("MESHPROXY_DEBUG", "1" if DEBUG else "0")]
@@ -27,15 +27,19 @@ if SANITIZE:
     compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
     link_args += [f"-fsanitize={SANITIZE}"]
 
+fast = sorted((ROOT / "meshproxy" / "_fast").glob("*.pyx"))
+modules = {f"meshproxy._fast.{path.stem}": path for path in fast}
+if "fuzzer" in SANITIZE:
+    modules["fuzz_codec"] = ROOT / "tests" / "fuzz" / "native" / "codec.pyx"
 extensions = [
     Extension(
-        "meshproxy._fast." + path.stem,
+        name,
         [str(path.relative_to(ROOT))],
         define_macros=macros,
         extra_compile_args=compile_args,
         extra_link_args=link_args,
     )
-    for path in sorted((ROOT / "meshproxy" / "_fast").glob("*.pyx"))
+    for name, path in modules.items()
 ]
 
 setup(

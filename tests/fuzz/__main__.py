@@ -1,7 +1,8 @@
 """Run the fuzzers: `python -m tests.fuzz --seconds 60`. Findings are kept in fuzz-out/.
 
-The corpus of tests/corpus/http1 is the seed; what gave a verdict not seen before is built upon.
-libFuzzer (atheris) was tried: it sees no coverage of compiled Cython, and learns nothing.
+`make fuzz` runs this on modules built with coverage, AddressSanitizer and
+UndefinedBehaviorSanitizer, with libFuzzer. On an ordinary build a small mutator takes its place:
+it keeps what gave a verdict not seen before, and knows nothing of coverage.
 """
 
 from __future__ import annotations
@@ -13,24 +14,25 @@ import sys
 import time
 from pathlib import Path
 
-from .mutator import Mutator
-from .targets import TARGETS, seeds
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-OUT = Path(__file__).parents[2] / "fuzz-out"
+from fuzz import libfuzzer
+from fuzz.mutator import Mutator
+from fuzz.seeds import seeds
+from fuzz.targets import TARGETS
 
 
-def keep(name: str, data: bytes, error: BaseException) -> Path:
+def save(name: str, data: bytes, error: BaseException) -> None:
     """Write a finding down."""
-    OUT.mkdir(exist_ok=True)
-    path = OUT / f"{name}-{random.getrandbits(32):08x}"
+    libfuzzer.OUT.mkdir(exist_ok=True)
+    path = libfuzzer.OUT / f"{name}-{random.getrandbits(32):08x}"
     path.write_bytes(data)
     print(
         f"{name}: {type(error).__name__}: {error}\n  {data!r}\n  kept in {path}", file=sys.stderr
     )
-    return path
 
 
-def run(name: str, seconds: float, seed: int) -> tuple[int, int]:
+def mutate(name: str, seconds: float, seed: int) -> tuple[int, int]:
     """Drive one target; give how often it ran and what was found."""
     target, mutator = TARGETS[name], Mutator(seeds(name), random.Random(seed))
     count = findings = 0
@@ -41,7 +43,7 @@ def run(name: str, seconds: float, seed: int) -> tuple[int, int]:
         try:
             verdict = target(data)
         except Exception as error:
-            keep(name, data, error)
+            save(name, data, error)
             findings += 1
             if findings == 10:
                 break
@@ -50,26 +52,33 @@ def run(name: str, seconds: float, seed: int) -> tuple[int, int]:
     return count, findings
 
 
-def replay(name: str, path: Path) -> None:
-    """Run one kept finding; its error is raised."""
-    print(TARGETS[name](path.read_bytes()))
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="in all, shared by the targets")
     parser.add_argument("--target", choices=sorted(TARGETS), action="append")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     parser.add_argument("--replay", type=Path, metavar="FILE", help="run one input, then end")
+    parser.add_argument("--minimize", action="store_true", help="keep what was learnt")
+    parser.add_argument("--drive", nargs=argparse.REMAINDER, help="arguments of libFuzzer itself")
     args = parser.parse_args()
     names = args.target or sorted(TARGETS)
+    if args.drive is not None:
+        libfuzzer.drive(names[0], args.drive)
     if args.replay:
-        replay(names[0], args.replay)
+        print(TARGETS[names[0]](args.replay.read_bytes()))
         return 0
+    has_coverage = libfuzzer.is_here()
+    if args.minimize:
+        for name in names:
+            print(f"{name}: {libfuzzer.minimize(name)} inputs kept")
+        return 0
+    if not has_coverage:
+        print("no libFuzzer in this Python (make fuzz builds one with clang): the mutator instead")
+    run = libfuzzer.run if has_coverage else mutate
     total = 0
     for name in names:
         count, findings = run(name, args.seconds / len(names), args.seed)
-        print(f"{name}: {count} inputs, {findings} findings (seed {args.seed})")
+        print(f"{name}: {count} inputs, {findings} findings (seed {args.seed})", flush=True)
         total += findings
     return 1 if total else 0
 

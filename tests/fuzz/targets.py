@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from meshproxy._fast import inspect
+from corpus.http1.feed import events_of
+from fuzz.play import play
 
-from ..corpus.http1.cases import load
-from ..corpus.http1.feed import events_of
+from meshproxy._fast import inspect
+from meshproxy._fast.normalize import normalize
 
 HOP = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"}
-
-
-def seeds(name: str) -> list[bytes]:
-    """Give the corpus of a target."""
-    kind = name.partition("_")[0]
-    return [b"\x80" + case.data for case in load() if case.kind == kind and len(case.data) < 4096]
 
 
 def shape(events: tuple[str, ...]) -> Hashable:
@@ -54,6 +49,19 @@ def chunked(data: bytes) -> Hashable:
         again = b"0\r\n\r\n" if not body else b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
         assert inspect.decode_chunked([again]) == (body, b"", True)
     return shape(events)
+
+
+def path(data: bytes) -> Hashable:
+    """Check that a normal form is normal, and climbs nowhere."""
+    mode = data[0] & 3 if data else 0
+    try:
+        once = normalize(b"/" + data[2:], mode)
+    except ValueError:
+        return "refused"
+    if mode:
+        assert normalize(once, mode) == once
+        assert not {b".", b".."} & set(once.split(b"/"))
+    return mode, once.count(b"/"), b"%25" in once
 
 
 def request_encode(data: bytes) -> Hashable:
@@ -107,4 +115,6 @@ TARGETS: dict[str, Callable[[bytes], Hashable]] = {
     "chunked": chunked,
     "request_encode": request_encode,
     "response_encode": response_encode,
+    "path": path,
+    "play": play,
 }

@@ -414,13 +414,14 @@ class Proxy:
         access_log: str = "",
         options: dict[str, Any] | None = None,
         address: str = LOCALHOST,
+        loop: Any = None,
     ) -> None:
         self.board = Scoreboard(1)
         self.slots: dict[tuple[int, int], int] = {}
         self.generation = 0
         self.log_fd = os.memfd_create("access-log") if access_log else -1
         self.engine = Engine(
-            asyncio.get_running_loop(),
+            loop or asyncio.get_running_loop(),
             self.board,
             1,
             {

@@ -1,0 +1,72 @@
+"""What the fuzzers start from: the Markdown corpus, and inputs that once reached something new.
+
+tests/fuzz/corpus/TARGET holds one input per line, as a Python bytes literal: few and small, made
+by `make fuzz ARGS=--minimize`. A finding is added there with its fix.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+
+from corpus.http1.cases import load
+
+HERE = Path(__file__).parent / "corpus"
+LONGEST = 4096
+
+GET = b"GET /a HTTP/1.1\r\nHost: web\r\n\r\n"
+HEAD = b"HEAD /h HTTP/1.1\r\nHost: web\r\n\r\n"
+POST = b"POST /b HTTP/1.1\r\nHost: web\r\nContent-Length: 5\r\n\r\n"
+CODED = b"POST /c HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 380000\r\n\r\n"
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+# Actions of `play`: one letter and its argument each.
+PLAYS = [
+    [b"c" + GET, b"u" + OK],
+    [b"c" + GET * 3, b"u" + OK, b"u" + OK, b"u" + OK],
+    [b"c" + POST + b"he", b"cllo", b"u" + OK, b"c" + GET, b"u" + OK],
+    [b"c" + CODED + b"5\r\nhello\r\n", b"c0\r\n\r\n", b"u" + CHUNKS, b"u0\r\n\r\n"],
+    [b"c" + GET, b"uHTTP/1.1 200 OK\r\n\r\nbody", b"F"],
+    [b"c" + GET, b"u" + OK + OK, b"n", b"c" + GET, b"u" + OK],
+    [b"c" + GET, b"uHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n", b"u" + OK],
+    [b"c" + GET, b"R"],
+    [b"c" + GET, b"u" + OK, b"F", b"c" + GET, b"R"],
+    [b"c" + GET, b"u" + LONG + b"x", b"R"],
+    [b"c" + HEAD, b"u" + LONG, b"c" + GET, b"u" + OK],
+    [b"cGET /a HTTP/1.0\r\n\r\n", b"u" + OK],
+    [b"cPOST / HTTP/1.1\r\nHost: web\r\nContent-Length: 190005\r\n\r\n", b"C", b"u" + OK, b"f"],
+    [b"c" + GET, b"u" + LONG, b"U", b"U", b"r"],
+    [b"c" + GET, b"d", b"u" + OK, b"i"],
+    [b"cbad\r\n\r\n"],
+    [b"c" + GET, b"s", b"n", b"c" + GET, b"u" + OK],
+]
+
+
+def seeds(target: str) -> list[bytes]:
+    """Give what a target begins with. The first byte is an argument of the target's own."""
+    return [*written(target), *kept(target)]
+
+
+def written(target: str) -> list[bytes]:
+    if target == "play":
+        return [bytes([n]) + b"\xff".join(acts) for n in range(5) for acts in PLAYS]
+    kind = "request" if target == "path" else target.partition("_")[0]
+    found = [case.data for case in load() if case.kind == kind and len(case.data) < LONGEST]
+    if target == "path":
+        found = [data.split(b" ")[1] for data in found if data.count(b" ") > 1]
+    return [b"\x80" + data for data in found]
+
+
+def kept(target: str) -> list[bytes]:
+    path = HERE / target
+    if not path.exists():
+        return []
+    return [ast.literal_eval(line) for line in path.read_text("ascii").splitlines()]
+
+
+def keep(target: str, inputs: Iterable[bytes]) -> None:
+    HERE.mkdir(exist_ok=True)
+    lines = sorted({repr(data) for data in inputs}, key=lambda line: (len(line), line))
+    (HERE / target).write_text("".join(line + "\n" for line in lines), "ascii")
