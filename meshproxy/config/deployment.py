@@ -13,7 +13,9 @@ from .model import Model
 class PodTemplate(Model):
     IGNORED: ClassVar[frozenset[str]] = frozenset({"spec"})
 
-    metadata: Metadata = Field(default_factory=Metadata)
+    metadata: Metadata = Field(
+        default_factory=Metadata, description="Labels that its pods will have."
+    )
 
 
 class DeploymentSpec(Model):
@@ -24,8 +26,11 @@ class DeploymentSpec(Model):
         }
     )  # fmt: skip
 
-    template: PodTemplate = Field(default_factory=PodTemplate)
+    template: PodTemplate = Field(
+        default_factory=PodTemplate,
+        description="The pods to be: subsets and selectors that will select them get no warning.",
+    )
 
 
 class Deployment(Resource):
-    spec: DeploymentSpec = Field(default_factory=DeploymentSpec)
+    spec: DeploymentSpec = Field(default_factory=DeploymentSpec, description="Its template.")

@@ -47,4 +47,4 @@ class DestinationRuleSpec(Model):
 
 
 class DestinationRule(Resource):
-    spec: DestinationRuleSpec
+    spec: DestinationRuleSpec = Field(description="Host, policy and subsets.")

@@ -34,7 +34,7 @@ GRPC_STATUSES = (
 
 
 class Percent(Model):
-    value: float = 0
+    value: float = Field(default=0, description="0 to 100, in steps of 0.0001.")
 
     @property
     def ppm(self) -> int:
@@ -43,18 +43,28 @@ class Percent(Model):
 
 
 class HttpRedirect(Model):
-    uri: str = ""
-    prefix_rewrite: str = ""
-    authority: str = ""
-    port: Port | None = None
-    derive_port: Literal["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"] | None = None
-    scheme: str = ""
-    redirect_code: int = 301
+    uri: str = Field(
+        default="", description="The whole path; the query stays unless this has one."
+    )
+    prefix_rewrite: str = Field(
+        default="", description="Replaces the prefix that matched, the rest stays."
+    )
+    authority: str = Field(default="", description="Host; default: that of the request.")
+    port: Port | None = Field(default=None, description="Port; default: that of the request.")
+    derive_port: Literal["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"] | None = Field(
+        default=None,
+        description="FROM_PROTOCOL_DEFAULT: 80 or 443, left out; FROM_REQUEST_PORT: the port "
+        "of the service.",
+    )
+    scheme: str = Field(default="", description="http or https; default: that of the request.")
+    redirect_code: int = Field(default=301, description="301 (default), 302, 303, 307 or 308.")
 
 
 class HttpBody(Model):
-    string: str | None = None
-    data: Base64 | None = Field(default=None, alias="bytes")
+    string: str | None = Field(default=None, description="The body as text.")
+    data: Base64 | None = Field(
+        default=None, alias="bytes", description="The body as base64, at most 1 MiB."
+    )
 
     @property
     def content(self) -> bytes:
@@ -62,69 +72,133 @@ class HttpBody(Model):
 
 
 class HttpDirectResponse(Model):
-    status: int
-    body: HttpBody | None = None
+    status: int = Field(description="200 to 599.")
+    body: HttpBody | None = Field(
+        default=None, description="Sent as text/plain, unless headers.response says otherwise."
+    )
 
 
 class RegexRewrite(Model):
-    match: Regex
-    rewrite: str
+    match: Regex = Field(description="RE2; every place in the path where it holds is replaced.")
+    rewrite: str = Field(
+        description="What stands there instead; `\\1` is the first group, `\\0` all."
+    )
 
 
 class HttpRewrite(Model):
-    uri: str = ""
-    authority: str = ""
-    uri_regex_rewrite: RegexRewrite | None = None
+    uri: str = Field(
+        default="",
+        description="Replaces the prefix that matched, or the whole path of an exact or regex"
+        " match.",
+    )
+    authority: str = Field(default="", description="The Host that the upstream sees.")
+    uri_regex_rewrite: RegexRewrite | None = Field(
+        default=None, description="Replaces what a regex finds in the path."
+    )
 
 
 class HeaderOperations(Model):
-    set: dict[str, str] = Field(default_factory=dict)
-    add: dict[str, str] = Field(default_factory=dict)
-    remove: list[str] = Field(default_factory=list)
+    set: dict[str, str] = Field(
+        default_factory=dict,
+        description="Replaces all lines of that name by one; `%...%` variables are filled in."
+        " An empty value does nothing.",
+    )
+    add: dict[str, str] = Field(default_factory=dict, description="Adds a line.")
+    remove: list[str] = Field(
+        default_factory=list, description="Removes all lines of that name, before the others act."
+    )
 
 
 class Headers(Model):
-    request: HeaderOperations = Field(default_factory=HeaderOperations)
-    response: HeaderOperations = Field(default_factory=HeaderOperations)
+    request: HeaderOperations = Field(
+        default_factory=HeaderOperations,
+        description="On the request, before an endpoint is chosen.",
+    )
+    response: HeaderOperations = Field(
+        default_factory=HeaderOperations,
+        description="On the response, answers of the proxy itself included.",
+    )
 
 
 class HttpRetry(Model):
-    attempts: int = 0
-    per_try_timeout: DurationMs | None = None
-    retry_on: str = ""
-    retry_remote_localities: bool = False
-    retry_ignore_previous_hosts: bool | None = None
-    backoff: DurationMs | None = None
+    attempts: int = Field(default=0, description="Retries, not tries; 0 turns them off.")
+    per_try_timeout: DurationMs | None = Field(
+        default=None, description="Time for each attempt; default: the timeout of the rule alone."
+    )
+    retry_on: str = Field(
+        default="",
+        description="Envoy's conditions and status codes, separated by commas; default: "
+        "connect-failure and its like.",
+    )
+    retry_remote_localities: bool = Field(
+        default=False, description="Go to other localities after two attempts."
+    )
+    retry_ignore_previous_hosts: bool | None = Field(
+        default=None,
+        description="Prefer endpoints that were not tried; default true, but for a hash.",
+    )
+    backoff: DurationMs | None = Field(
+        default=None,
+        description="Longest wait before the first retry; doubles, up to ten times; default 25ms.",
+    )
 
 
 class Delay(Model):
-    fixed_delay: DurationMs
-    percentage: Percent | None = None
-    percent: int | None = None  # deprecated
+    fixed_delay: DurationMs = Field(description="How long the request is held back.")
+    percentage: Percent | None = Field(
+        default=None, description="Share of the requests; default: none."
+    )
+    percent: int | None = Field(default=None, description="Deprecated: percentage.value.")
 
 
 class Abort(Model):
-    http_status: int | None = None
-    grpc_status: Literal[GRPC_STATUSES] | None = None  # type: ignore[valid-type]
-    percentage: Percent | None = None
+    http_status: int | None = Field(default=None, description="Status of the answer, 200 to 599.")
+    grpc_status: Literal[GRPC_STATUSES] | None = Field(  # type: ignore[valid-type]
+        default=None,
+        description="Name of a gRPC status. gRPC is not served yet: callers get 200 with the "
+        "text of the abort.",
+    )
+    percentage: Percent | None = Field(
+        default=None, description="Share of the requests; default: none."
+    )
 
 
 class HttpFault(Model):
-    delay: Delay | None = None
-    abort: Abort | None = None
+    delay: Delay | None = Field(default=None, description="Comes first.")
+    abort: Abort | None = Field(default=None, description="Answers without an upstream.")
 
 
 class HttpMirror(Model):
-    destination: Destination
-    percentage: Percent | None = None
+    destination: Destination = Field(description="Where copies go.")
+    percentage: Percent | None = Field(
+        default=None, description="Share of the requests; default 100."
+    )
 
 
 class CorsPolicy(Model):
-    allow_origin: list[str] = Field(default_factory=list)  # deprecated
-    allow_origins: list[StringMatch] = Field(default_factory=list)
-    allow_methods: list[str] = Field(default_factory=list)
-    allow_headers: list[str] = Field(default_factory=list)
-    expose_headers: list[str] = Field(default_factory=list)
-    max_age: DurationOrZeroMs | None = None
-    allow_credentials: bool | None = None
-    unmatched_preflights: Literal["UNSPECIFIED", "FORWARD", "IGNORE"] = "UNSPECIFIED"
+    allow_origin: list[str] = Field(
+        default_factory=list, description="Deprecated: allowOrigins with exact."
+    )
+    allow_origins: list[StringMatch] = Field(
+        default_factory=list,
+        description="Origins that may read responses; exact `*`: all. None: the policy does "
+        "nothing.",
+    )
+    allow_methods: list[str] = Field(
+        default_factory=list, description="Answer to a preflight; `*`: what it asks for."
+    )
+    allow_headers: list[str] = Field(
+        default_factory=list, description="Answer to a preflight; `*`: what it asks for."
+    )
+    expose_headers: list[str] = Field(
+        default_factory=list, description="Headers that scripts may read."
+    )
+    max_age: DurationOrZeroMs | None = Field(
+        default=None, description="How long the answer to a preflight holds; whole seconds."
+    )
+    allow_credentials: bool | None = Field(default=None, description="Scripts may send cookies.")
+    unmatched_preflights: Literal["UNSPECIFIED", "FORWARD", "IGNORE"] = Field(
+        default="UNSPECIFIED",
+        description="Preflights of other origins: FORWARD (default) to the upstream, or "
+        "IGNORE: answered without leave.",
+    )

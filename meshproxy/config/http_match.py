@@ -17,9 +17,13 @@ _FORMS = ("exact", "prefix", "regex")
 class StringMatch(Model):
     """At most one of the three; none of them means "is present"."""
 
-    exact: str | None = None
-    prefix: str | None = None
-    regex: Regex | None = None
+    exact: str | None = Field(default=None, description="The whole value, byte for byte.")
+    prefix: str | None = Field(
+        default=None, description="Its first bytes; `/foo` takes `/foobar` too."
+    )
+    regex: Regex | None = Field(
+        default=None, description="RE2, the whole value; at most 1024 characters."
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> StringMatch:
@@ -48,20 +52,47 @@ AbsentMatch = Annotated[StringMatch, WrapValidator(_or_star)]
 class HttpMatch(Model):
     """All that is set must hold."""
 
-    name: str = ""
-    uri: StringMatch | None = None
-    ignore_uri_case: bool = False
-    scheme: StringMatch | None = None
-    method: StringMatch | None = None
-    authority: StringMatch | None = None
-    headers: dict[str, StringMatch] = Field(default_factory=dict)
-    without_headers: dict[str, AbsentMatch] = Field(default_factory=dict)
-    query_params: dict[str, StringMatch] = Field(default_factory=dict)
-    port: Port | None = None
-    source_labels: dict[str, str] = Field(default_factory=dict)
-    source_namespace: str = ""
-    gateways: list[str] = Field(default_factory=list)
-    stat_prefix: str = ""
+    name: str = Field(default="", description="Added to the name of the rule in logs.")
+    uri: StringMatch | None = Field(
+        default=None, description="Path without its query, normalized."
+    )
+    ignore_uri_case: bool = Field(
+        default=False, description="Case does not count in exact and prefix of uri."
+    )
+    scheme: StringMatch | None = Field(
+        default=None, description="http or https, as X-Forwarded-Proto says; default http."
+    )
+    method: StringMatch | None = Field(default=None, description="Method, upper case.")
+    authority: StringMatch | None = Field(
+        default=None, description="Host header as it was sent, with its port."
+    )
+    headers: dict[str, StringMatch] = Field(
+        default_factory=dict,
+        description="By header name, without case; each line of a repeated header counts "
+        "alone. `{}`: is present.",
+    )
+    without_headers: dict[str, AbsentMatch] = Field(
+        default_factory=dict, description="None of these may hold; `{}`: must be absent."
+    )
+    query_params: dict[str, StringMatch] = Field(
+        default_factory=dict,
+        description="By name; the first one counts, as it was sent. `{}`: is present.",
+    )
+    port: Port | None = Field(default=None, description="Port of the service that was asked for.")
+    source_labels: dict[str, str] = Field(
+        default_factory=dict, description="Labels of the proxy (`--labels`)."
+    )
+    source_namespace: str = Field(
+        default="", description="Namespace of the proxy (`--namespace`)."
+    )
+    gateways: list[str] = Field(
+        default_factory=list,
+        description="Holds if `mesh` is among them; sourceLabels and sourceNamespace then do "
+        "not count.",
+    )
+    stat_prefix: str = Field(
+        default="", description="Accepted; there are no metrics of single matches."
+    )
 
     def strings(self) -> Iterator[tuple[str, StringMatch]]:
         """Give the single string conditions that are set, by field name."""

@@ -15,25 +15,35 @@ from .scalar import Port
 class L4Match(Model):
     """All that is set must hold; port and caller are known before a connection comes."""
 
-    destination_subnets: list[str] = Field(default_factory=list)
-    port: Port | None = None
-    source_subnet: str = ""
-    source_labels: dict[str, str] = Field(default_factory=dict)
-    source_namespace: str = ""
-    gateways: list[str] = Field(default_factory=list)
+    destination_subnets: list[str] = Field(
+        default_factory=list, description="Addresses or CIDRs of the destination."
+    )
+    port: Port | None = Field(default=None, description="Port of the service.")
+    source_subnet: str = Field(default="", description="Ignored, as in Istio.")
+    source_labels: dict[str, str] = Field(
+        default_factory=dict, description="Labels of the proxy (`--labels`)."
+    )
+    source_namespace: str = Field(
+        default="", description="Namespace of the proxy (`--namespace`)."
+    )
+    gateways: list[str] = Field(default_factory=list, description="Holds if `mesh` is among them.")
 
 
 class TlsMatch(L4Match):
-    sni_hosts: list[str]
+    sni_hosts: list[str] = Field(description="Server names, exact or `*.suffix`.")
 
 
 class L4Destination(Model):
-    destination: Destination
-    weight: int | None = None
+    destination: Destination = Field(description="Where the connection goes.")
+    weight: int | None = Field(
+        default=None, description="Share of the connections, relative to the others."
+    )
 
 
 class L4Route(Model):
-    route: list[L4Destination] = Field(default_factory=list)
+    route: list[L4Destination] = Field(
+        default_factory=list, description="Destinations; several make a split by weight."
+    )
 
     def destinations(self) -> Iterator[tuple[Path, Destination]]:
         """Give every destination with its place in the rule."""
@@ -42,8 +52,10 @@ class L4Route(Model):
 
 
 class TcpRoute(L4Route):
-    match: list[L4Match] = Field(default_factory=list)
+    match: list[L4Match] = Field(
+        default_factory=list, description="Any of these must hold; none: every connection."
+    )
 
 
 class TlsRoute(L4Route):
-    match: list[TlsMatch]
+    match: list[TlsMatch] = Field(description="Any of these must hold.")

@@ -29,15 +29,21 @@ class Metadata(Model):
         }
     )  # fmt: skip
 
-    name: str = ""
-    namespace: str | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
+    name: str = Field(default="", description="Lower-case DNS name.")
+    namespace: str | None = Field(default=None, description="Default: `--namespace`.")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="What selectors and subsets see."
+    )
     annotations: Annotations = Field(
         default_factory=dict,
         description="networking.istio.io/exportTo of a Service: namespaces that see it.",
     )
-    creation_timestamp: str | None = None
-    deletion_timestamp: str | None = None
+    creation_timestamp: str | None = Field(
+        default=None, description="The oldest object counts where two claim the same."
+    )
+    deletion_timestamp: str | None = Field(
+        default=None, description="Of a Pod: it is going, and gets no new traffic."
+    )
 
 
 class Resource(Model):
@@ -45,4 +51,4 @@ class Resource(Model):
 
     IGNORED: ClassVar[frozenset[str]] = frozenset({"apiVersion", "kind", "status"})
 
-    metadata: Metadata
+    metadata: Metadata = Field(description="Name, namespace and labels.")

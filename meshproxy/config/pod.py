@@ -14,9 +14,11 @@ from .scalar import Port
 class ContainerPort(Model):
     IGNORED: ClassVar[frozenset[str]] = frozenset({"hostIP", "hostPort"})
 
-    name: str = ""
-    container_port: Port
-    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+    name: str = Field(default="", description="What a targetPort may call it.")
+    container_port: Port = Field(description="Number of the port.")
+    protocol: Literal["TCP", "UDP", "SCTP"] = Field(
+        default="TCP", description="Must be that of the port of the Service."
+    )
 
 
 class Container(Model):
@@ -30,8 +32,11 @@ class Container(Model):
         }
     )  # fmt: skip
 
-    ports: list[ContainerPort] = Field(default_factory=list)
-    restart_policy: str | None = None
+    ports: list[ContainerPort] = Field(default_factory=list, description="Named ports.")
+    restart_policy: str | None = Field(
+        default=None,
+        description="Of an init container: `Always` makes it a sidecar, whose ports count.",
+    )
 
 
 class PodSpec(Model):
@@ -50,10 +55,14 @@ class PodSpec(Model):
         }
     )  # fmt: skip
 
-    containers: list[Container] = Field(default_factory=list)
-    init_containers: list[Container] = Field(default_factory=list)
-    hostname: str = ""
-    subdomain: str = ""
+    containers: list[Container] = Field(
+        default_factory=list, description="Their named ports count."
+    )
+    init_containers: list[Container] = Field(
+        default_factory=list, description="Those of sidecars too."
+    )
+    hostname: str = Field(default="", description="Name of its own below a headless Service.")
+    subdomain: str = Field(default="", description="Must be the name of that Service.")
 
 
 class PodCondition(Model):
@@ -61,8 +70,8 @@ class PodCondition(Model):
         {"lastProbeTime", "lastTransitionTime", "message", "observedGeneration", "reason"}
     )
 
-    type: str
-    status: str
+    type: str = Field(description="Ready decides.")
+    status: str = Field(description="True: gets traffic.")
 
 
 class PodStatus(Model):
@@ -75,13 +84,17 @@ class PodStatus(Model):
         }
     )  # fmt: skip
 
-    phase: str = ""
-    pod_ip: str = Field(default="", alias="podIP")
-    conditions: list[PodCondition] | None = None
+    phase: str = Field(default="", description="Succeeded and Failed: no endpoint.")
+    pod_ip: str = Field(
+        default="", alias="podIP", description="Address of the endpoint; none: no endpoint."
+    )
+    conditions: list[PodCondition] | None = Field(
+        default=None, description="Absent: counts as ready (MP405)."
+    )
 
 
 class Pod(Resource):
     IGNORED: ClassVar[frozenset[str]] = frozenset({"apiVersion", "kind"})
 
-    spec: PodSpec = Field(default_factory=PodSpec)
-    status: PodStatus = Field(default_factory=PodStatus)
+    spec: PodSpec = Field(default_factory=PodSpec, description="Containers.")
+    status: PodStatus = Field(default_factory=PodStatus, description="Address and readiness.")

@@ -89,4 +89,4 @@ class ServiceEntrySpec(Model):
 
 
 class ServiceEntry(Resource):
-    spec: ServiceEntrySpec
+    spec: ServiceEntrySpec = Field(description="Hosts, ports and endpoints.")

@@ -8,14 +8,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from .connection_pool import ConnectionPool, Count
+from .destination import PortSelector
 from .load_balancer import LoadBalancer
 from .model import Model
 from .outlier_detection import OutlierDetection
-from .scalar import DurationOrZeroMs, Port
-
-
-class PortSelector(Model):
-    number: Port = Field(description="Port of the service.")
+from .scalar import DurationOrZeroMs
 
 
 class ClientTls(Model):

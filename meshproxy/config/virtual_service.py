@@ -25,12 +25,31 @@ __all__ = [
 
 
 class VirtualServiceSpec(Model):
-    hosts: list[str] = Field(default_factory=list)
-    gateways: list[str] = Field(default_factory=list)
-    http: list[HttpRoute] = Field(default_factory=list)
-    tcp: list[TcpRoute] = Field(default_factory=list)
-    tls: list[TlsRoute] = Field(default_factory=list)
-    export_to: list[str] = Field(default_factory=list)
+    hosts: list[str] = Field(
+        default_factory=list,
+        description="Hosts that the rules are for: a short name is a Service of the same "
+        "namespace; `*.suffix` and `*` take what no closer host does. None: a "
+        "delegate.",
+    )
+    gateways: list[str] = Field(
+        default_factory=list,
+        description="Only `mesh` (the default) is served: rules of other gateways are "
+        "checked, and named.",
+    )
+    http: list[HttpRoute] = Field(
+        default_factory=list,
+        description="Rules for requests, in order; the first that matches decides.",
+    )
+    tcp: list[TcpRoute] = Field(
+        default_factory=list, description="Rules for connections to ports that are not HTTP."
+    )
+    tls: list[TlsRoute] = Field(
+        default_factory=list, description="Rules by server name, for TLS that is passed through."
+    )
+    export_to: list[str] = Field(
+        default_factory=list,
+        description="Namespaces of proxies that see it; `.` its own, `*` all (default).",
+    )
 
     @property
     def is_delegate(self) -> bool:
@@ -48,4 +67,4 @@ class VirtualServiceSpec(Model):
 
 
 class VirtualService(Resource):
-    spec: VirtualServiceSpec
+    spec: VirtualServiceSpec = Field(description="Hosts and rules.")

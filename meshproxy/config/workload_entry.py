@@ -35,4 +35,4 @@ class WorkloadEntrySpec(Model):
 
 
 class WorkloadEntry(Resource):
-    spec: WorkloadEntrySpec
+    spec: WorkloadEntrySpec = Field(description="Address, ports and labels.")
