@@ -18,9 +18,19 @@ from typing import Self
 from meshproxy._fast.engine import Engine
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.config.problem import Problem
-from meshproxy.listen import Address, ListenSpec, bound_address, open_listener, parse_listen
+from meshproxy.discovery.resolution import Resolved
+from meshproxy.listen import (
+    Address,
+    ListenSpec,
+    bound_address,
+    open_listener,
+    parse_listen,
+    parse_resolver,
+)
+from meshproxy.lookup.names import NameWatch, dns_lookup
 from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
+from meshproxy.snapshot.model import SnapshotData
 from meshproxy.snapshot.scope import Scope
 from meshproxy.telemetry.slots import clear_new_slots
 
@@ -36,6 +46,7 @@ class Proxy:
         problems: Sequence[Problem],
         specs: Sequence[ListenSpec],
         drain_s: float,
+        resolver: tuple[str, int] | None = None,
     ) -> None:
         self.problems = list(problems)
         self._builder = builder
@@ -44,6 +55,7 @@ class Proxy:
         self._scoreboard = Scoreboard(1)
         self._sockets: list[socket.socket] = []
         self._engine: Engine | None = None
+        self._names = NameWatch(dns_lookup(resolver), self._on_resolved)
 
     @classmethod
     def from_files(
@@ -54,12 +66,15 @@ class Proxy:
         drain_s: float = 5.0,
         locality: str = "",
         labels: Mapping[str, str] | None = None,
+        resolver: str = "",
     ) -> Proxy:
-        """Read manifests as `meshproxy run -f` does. Raises ConfigError, ValueError."""
+        """Read manifests as `meshproxy run -f` does; `resolver` is a DNS server ("127.0.0.1:53")
+        in place of those of /etc/resolv.conf. Raises ConfigError, ValueError."""
         specs = [parse_listen(text) for text in listen]
         scope = Scope(namespace, labels=labels or {}, locality=locality)
         builder = Builder(listeners=specs, scope=scope)
-        return cls(builder, load_manifests(builder, paths), specs, drain_s)
+        problems = load_manifests(builder, paths)
+        return cls(builder, problems, specs, drain_s, parse_resolver(resolver))
 
     @property
     def addresses(self) -> list[Address]:
@@ -73,11 +88,22 @@ class Proxy:
     def reload(self) -> list[Problem]:
         """Take over what the files say now; a bad object keeps its last good form."""
         before = self._builder.snapshot
-        update, self.problems = self._builder.reload()
+        self._take_over(before, *self._builder.reload())
+        if self._engine is not None:
+            self._names.follow(self._builder.names)
+        return self.problems
+
+    def _on_resolved(self, found: Resolved) -> None:
+        before = self._builder.snapshot
+        self._take_over(before, *self._builder.resolve(found))
+
+    def _take_over(
+        self, before: SnapshotData, update: SnapshotData | None, problems: list[Problem]
+    ) -> None:
+        self.problems = problems
         if update is not None and self._engine is not None:
             clear_new_slots(self._scoreboard, before, update)
             self._engine.apply(update)
-        return self.problems
 
     async def __aenter__(self) -> Self:
         engine = Engine(asyncio.get_running_loop(), self._scoreboard, 1, {})
@@ -91,6 +117,7 @@ class Proxy:
             self._close(engine)
             raise
         self._engine = engine
+        self._names.follow(self._builder.names)
         return self
 
     async def __aexit__(
@@ -100,6 +127,7 @@ class Proxy:
         trace: TracebackType | None,
     ) -> None:
         assert self._engine is not None
+        self._names.close()
         engine, self._engine = self._engine, None
         engine.drain()
         engine.close_idle()

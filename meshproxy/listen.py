@@ -7,6 +7,9 @@ import os
 import socket
 from dataclasses import dataclass
 
+from meshproxy.config.host import is_address
+
+DNS_PORT = 53
 BACKLOG = 4096  # the kernel cuts it to net.core.somaxconn
 
 
@@ -53,6 +56,16 @@ def parse_address(text: str) -> Address:
             f"expected an IPv6 address in brackets such as [::1]:8080, found {text!r}"
         )
     return Address(host or "0.0.0.0", _parse_port(port, text, lowest=0))
+
+
+def parse_resolver(text: str) -> tuple[str, int] | None:
+    """Parse `ADDR[:PORT]` of a DNS server; nothing is None."""
+    if not text:
+        return None
+    found = Address(text, DNS_PORT) if is_address(text) else parse_address(text)
+    if not is_address(found.host) or not found.port:
+        raise ValueError(f"expected ADDR[:PORT] of a DNS server, found {text!r}")
+    return found.host, found.port
 
 
 def parse_listen(text: str) -> ListenSpec:

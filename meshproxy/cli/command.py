@@ -27,7 +27,7 @@ from meshproxy.cli.values import (
     parsed_by,
 )
 from meshproxy.errors import ConfigError
-from meshproxy.listen import Address, ListenSpec, parse_listen
+from meshproxy.listen import Address, ListenSpec, parse_listen, parse_resolver
 
 if TYPE_CHECKING:
     from meshproxy.check import Output
@@ -161,6 +161,14 @@ def cli() -> None:
     metavar="N|auto",
 )
 @scope_flags
+@flag(
+    "--resolver",
+    callback=parsed_by(parse_resolver),
+    default="",
+    metavar="ADDR[:PORT]",
+    help="DNS server for the names of ServiceEntries and ExternalNames.  [default: those of"
+    " /etc/resolv.conf]",
+)
 @flag("--access-log", default="off", show_default=True, metavar="PATH|-|off")
 @flag(
     "--access-log-format",
@@ -195,6 +203,7 @@ def run(
     admin: Address | None,
     workers: int,
     scope: Scope,
+    resolver: tuple[str, int] | None,
     access_log: str,
     access_log_format: str,
     log_level: str,
@@ -214,6 +223,7 @@ def run(
             admin=admin,
             workers=workers,
             scope=scope,
+            resolver=resolver,
             access_log=access_log,
             access_log_format="json" if access_log_format == "json" else "text",
             explain_header=explain_header,

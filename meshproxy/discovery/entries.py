@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from meshproxy.config.host import is_wildcard
 from meshproxy.config.resource import Resource
@@ -12,18 +11,7 @@ from meshproxy.config.service_entry import ServiceEntry
 from meshproxy.config.workload_entry import UNIX, WorkloadEntry, WorkloadEntrySpec
 
 from .endpoint import Endpoint, canonical_address
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What is known of a DNS name: its addresses, and why the latest lookup gave none."""
-
-    addresses: tuple[str, ...]  # in the order of the answer
-    error: str = ""  # "" = it did; else `addresses` are those of the last one that did
-
-
-Resolved = Mapping[str, Resolution]
-"""By name, lower case, without a dot at the end. Absent = not looked up yet."""
+from .resolution import Resolved
 
 
 def names_of(resource: Resource) -> list[str]:

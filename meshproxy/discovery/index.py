@@ -17,8 +17,9 @@ from meshproxy.config.service import Service, ServicePort
 from meshproxy.config.service_entry import ServiceEntry
 
 from .endpoint import Endpoint
-from .entries import Resolution, Resolved, entry_endpoints, is_round_robin, names_of
+from .entries import entry_endpoints, is_round_robin, names_of
 from .pods import labels_of, workload_endpoints
+from .resolution import Resolution, Resolved
 from .slices import service_of, slice_endpoints, targets, unserved_ports
 
 _Label = tuple[str, str, str]  # namespace, key, value

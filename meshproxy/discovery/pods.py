@@ -14,8 +14,9 @@ from meshproxy.config.service_entry import ServiceEntry
 from meshproxy.config.workload_entry import WorkloadEntry
 
 from .endpoint import Endpoint, canonical_address
-from .entries import Resolved, name_of, place_endpoints
+from .entries import name_of, place_endpoints
 from .locality import of_labels
+from .resolution import Resolved
 
 FINISHED_PHASES = frozenset({"Failed", "Succeeded"})
 

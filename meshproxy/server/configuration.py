@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from meshproxy.config.problem import Problem
+from meshproxy.discovery.resolution import Resolved
 from meshproxy.listen import ListenSpec
 from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
@@ -27,6 +28,11 @@ class Configuration:
         return self._builder.snapshot
 
     @property
+    def names(self) -> set[str]:
+        """DNS names to look up."""
+        return self._builder.names
+
+    @property
     def service_count(self) -> int:
         return self._builder.service_count
 
@@ -36,7 +42,15 @@ class Configuration:
 
     def reload(self, changed: Collection[str] = ()) -> tuple[SnapshotData | None, list[Problem]]:
         """Give what changed for traffic, and the problems that were not there before."""
-        update, problems = self._builder.reload(changed)
+        return self._news(*self._builder.reload(changed))
+
+    def resolve(self, found: Resolved) -> tuple[SnapshotData | None, list[Problem]]:
+        """The same for what DNS names resolve to."""
+        return self._news(*self._builder.resolve(found))
+
+    def _news(
+        self, update: SnapshotData | None, problems: list[Problem]
+    ) -> tuple[SnapshotData | None, list[Problem]]:
         known = set(self.problems)
         self.problems = problems
         if update is not None:

@@ -24,6 +24,7 @@ import uvloop
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.errors import ConfigError
 from meshproxy.listen import Address, ListenError, bound_address
+from meshproxy.lookup.names import NameWatch, dns_lookup
 from meshproxy.server import notify
 from meshproxy.server.descriptors import raise_descriptor_limit
 from meshproxy.server.options import Options
@@ -34,13 +35,17 @@ from meshproxy.telemetry.slots import clear_new_slots
 
 if TYPE_CHECKING:
     from meshproxy.config.problem import Problem
+    from meshproxy.discovery.resolution import Resolved
     from meshproxy.server.configuration import Configuration
     from meshproxy.snapshot.model import SnapshotData
+
+    _News = tuple[SnapshotData | None, list[Problem]]
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_INVALID_CONFIG = 3
 
+_FIRST_LOOKUPS_S = 5.0  # of names, before we take over from a process that knows them
 _CLEAN_UP_S = 1.0  # for the admin page and the watcher to close what they hold
 
 _log = logging.getLogger(__name__)
@@ -83,6 +88,7 @@ class Control:
         self._is_upgrading = False
         self._configuration: Configuration | None = None
         self._supervisor: Supervisor | None = None
+        self._names = NameWatch(dns_lookup(options.resolver), self._on_resolved)
         self._exit: asyncio.Future[int] = asyncio.get_event_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -105,6 +111,8 @@ class Control:
             await supervisor.spawn_all()
             if not self._load():
                 return EXIT_INVALID_CONFIG
+            if self._inherited.has_predecessor:
+                await self._names.settled(_FIRST_LOOKUPS_S)  # it serves meanwhile
             await supervisor.serve()
             self._on_ready()
             return await self._exit
@@ -113,6 +121,7 @@ class Control:
             return EXIT_FAILURE
         finally:
             supervisor.kill()
+            self._names.close()
             for task in self._tasks:
                 task.cancel()
             if self._tasks:
@@ -181,6 +190,7 @@ class Control:
             say(*error.problems)
             return False
         say(*_urgent(self._configuration.problems))
+        self._names.follow(self._configuration.names)
         return True
 
     def _on_ready(self) -> None:
@@ -231,19 +241,15 @@ class Control:
 
     async def _reload(self, changed: Collection[str] = (), is_expected: bool = True) -> None:
         """Bring the files' present content to the workers; keep what was good of what is not."""
-        assert self._configuration is not None
+        configuration = self._configuration
+        assert configuration is not None
         notify.notify_reloading()
-        before = self.snapshot
-        try:
-            update, problems = self._configuration.reload(changed)
-        except Exception:  # a bug of ours: the next edit must find us watching
-            _log.exception("internal error in a reload; generation %d stays", before["generation"])
-            return
-        say(*_urgent(problems))
-        if update is not None:
-            clear_new_slots(self.scoreboard, before, update)
-            self._live_supervisor.send_update(update)
+        news = self._take_over(lambda: configuration.reload(changed))
         notify.notify_ready()
+        if news is None:
+            return
+        self._names.follow(configuration.names)
+        update, problems = news
         if update is None and not problems and not is_expected:
             return
         _log.info(
@@ -252,6 +258,29 @@ class Control:
             self.snapshot["generation"],
             self.rejected_objects,
         )
+
+    def _on_resolved(self, found: Resolved) -> None:
+        """Bring the addresses of DNS names to the workers."""
+        configuration = self._configuration
+        assert configuration is not None
+        self._take_over(lambda: configuration.resolve(found))
+        for name, resolution in found.items():
+            shown = ", ".join(resolution.addresses) or resolution.error
+            _log.debug("%s: %s, generation %d", name, shown, self.snapshot["generation"])
+
+    def _take_over(self, change: Callable[[], _News]) -> _News | None:
+        """Make a change of the configuration, say what is new and send what it is for traffic."""
+        before = self.snapshot
+        try:
+            update, problems = change()
+        except Exception:  # a bug of ours: the next change must find us at work
+            _log.exception("internal error in a reload; generation %d stays", before["generation"])
+            return None
+        say(*_urgent(problems))
+        if update is not None:
+            clear_new_slots(self.scoreboard, before, update)
+            self._live_supervisor.send_update(update)
+        return update, problems
 
     # signals
 

@@ -16,6 +16,7 @@ class Options:
     admin: Address | None  # None = off
     workers: int
     scope: Scope  # who the proxy is
+    resolver: tuple[str, int] | None  # DNS server; None = those of /etc/resolv.conf
     access_log: str  # a path, "-" or "off"
     access_log_format: Literal["text", "json"]
     explain_header: bool

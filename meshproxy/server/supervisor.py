@@ -74,6 +74,8 @@ class Supervisor:
 
     def send_update(self, update: SnapshotData) -> None:
         """Bring the workers from the generation before to this one."""
+        if not self._has_snapshot:
+            return  # `serve` will send the whole
         frame = wire.encode({"type": "update", "snapshot": update})
         for worker in self.workers.values():
             if worker.is_writable and not worker.is_stale:

@@ -43,6 +43,11 @@ class Inheritance:
         if self._ready_fd >= 0:
             os.set_inheritable(self._ready_fd, False)
 
+    @property
+    def has_predecessor(self) -> bool:
+        """Whether a process serves until we do."""
+        return self._ready_fd >= 0
+
     def take(self, address: Address) -> socket.socket | None:
         """The socket bound for `address` as written (port 0 stays 0), or None."""
         for index, (name, sock) in enumerate(self._sockets):

@@ -9,7 +9,7 @@ from meshproxy.config.problem import Finding, Problem
 from meshproxy.config.resource import Key
 from meshproxy.config.store import ConfigSet, merge
 from meshproxy.config.verdict import Verdict, verdicts
-from meshproxy.discovery.entries import Resolved
+from meshproxy.discovery.resolution import Resolved
 
 from . import delta
 from .compile import Capacities, Compiler

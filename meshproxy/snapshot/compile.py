@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from meshproxy.config.problem import Finding
 from meshproxy.config.resource import Key
 from meshproxy.config.store import ConfigSet
-from meshproxy.discovery.entries import Resolved
+from meshproxy.discovery.resolution import Resolved
 from meshproxy.errors import CapacityError
 
 from .cluster import ClusterCompiler

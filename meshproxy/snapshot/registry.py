@@ -10,9 +10,10 @@ from meshproxy.config.resource import Key, Resource
 from meshproxy.config.service import Service
 from meshproxy.config.store import ConfigSet
 from meshproxy.discovery.endpoint import Endpoint
-from meshproxy.discovery.entries import Resolved, may_have_names
+from meshproxy.discovery.entries import may_have_names
 from meshproxy.discovery.index import EndpointIndex
 from meshproxy.discovery.pods import allows_names
+from meshproxy.discovery.resolution import Resolved
 
 from .mesh_service import MeshService, export_to, meant_by, pod_service, services_of
 from .policy import PolicyIndex

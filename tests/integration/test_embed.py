@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 from support import manifests
+from support.dns_server import DnsServer
 from support.raw_client import RawClient, Response
 from support.upstream import Upstream
 
@@ -68,6 +69,27 @@ def test_embed_reload_takes_the_new_files(
             assert (await get(proxy, "web")).body == b"b"
 
     run(work())
+
+
+def test_embed_follows_dns_names(run: Run, upstream: Upstream, tmp_path: Path) -> None:
+    text = manifests.service_entry("api.test", upstream.port)
+    path = manifests.write(tmp_path, text)
+
+    async def work(server: DnsServer) -> None:
+        proxy = meshproxy.Proxy.from_files([path], ["127.0.0.1:0"], resolver=server.address)
+        assert [problem.code for problem in proxy.problems] == ["MP407"]
+        async with proxy:
+            while (answer := await get(proxy, "api.test")).status != 200:
+                await asyncio.sleep(0.01)
+            assert answer.body == b"upstream" and proxy.problems == []
+            await asyncio.to_thread(server.wait_for_more, "api.test")
+            manifests.write(tmp_path, manifests.service("web", upstream.port))
+            proxy.reload()
+            assert (await get(proxy, "web")).status == 200
+
+    with DnsServer() as server:
+        server.set("api.test", "127.0.0.1")
+        run(work(server))
 
 
 def test_embed_end_waits_for_the_request_in_flight(

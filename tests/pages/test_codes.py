@@ -12,7 +12,7 @@ from pages.code_example import ALWAYS, NAME, SHOP, examples
 from meshproxy.config.codes import CODES
 from meshproxy.config.problem import Problem
 from meshproxy.config.source import MAX_FILE_BYTES
-from meshproxy.discovery.entries import Resolution
+from meshproxy.discovery.resolution import Resolution
 from meshproxy.snapshot.build import Builder
 from meshproxy.snapshot.compile import Capacities
 

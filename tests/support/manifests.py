@@ -21,6 +21,19 @@ spec:
     return "---\n".join(documents)
 
 
+def service_entry(host: str, port: int, more: str = "resolution: DNS") -> str:
+    """A ServiceEntry whose endpoints listen on `port`."""
+    return f"""\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {host}}}
+spec:
+  hosts: [{host}]
+  ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {port}}}]
+  {more}
+"""
+
+
 def endpoint_slice(name: str, index: int, target: int, kind: str = "http") -> str:
     return f"""\
 apiVersion: discovery.k8s.io/v1

@@ -37,6 +37,7 @@ class Upstream:
     name: str = "upstream"
     script: Script | None = None
     port: int = 0
+    host: str = "127.0.0.1"
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
 
@@ -49,7 +50,7 @@ class Upstream:
 
     def __enter__(self) -> Upstream:
         self._thread.start()
-        self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", self.port))
+        self._server = self._call(asyncio.start_server(self._serve, self.host, self.port))
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

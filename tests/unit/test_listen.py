@@ -11,6 +11,7 @@ from meshproxy.listen import (
     bound_address,
     open_listener,
     parse_listen,
+    parse_resolver,
 )
 
 
@@ -77,3 +78,23 @@ def test_open_listener_port_in_use_is_one_clear_line() -> None:
 def test_open_listener_impossible_address_is_one_clear_line(host: str, says: str) -> None:
     with pytest.raises(ListenError, match=says):
         open_listener(Address(host, 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        ("127.0.0.1", ("127.0.0.1", 53)),
+        ("127.0.0.1:5353", ("127.0.0.1", 5353)),
+        ("::1", ("::1", 53)),
+        ("[::1]:5353", ("::1", 5353)),
+    ],
+)
+def test_resolver_is_an_address_with_port_53_unless_given(text, expected):
+    assert parse_resolver(text) == expected
+
+
+@pytest.mark.parametrize("text", ["a.example.com", "a:53", "127.0.0.1:0", ":53x", "127.0.0.1:"])
+def test_resolver_that_is_no_address_is_refused(text):
+    with pytest.raises(ValueError, match="expected"):
+        parse_resolver(text)

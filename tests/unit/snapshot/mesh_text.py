@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meshproxy.config.problem import Problem
-from meshproxy.discovery.entries import Resolution
+from meshproxy.discovery.resolution import Resolution
 from meshproxy.snapshot.build import Builder
 
 ISTIO = "apiVersion: networking.istio.io/v1\n"

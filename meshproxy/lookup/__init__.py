@@ -1,0 +1,1 @@
+"""Looks DNS names up and keeps what they resolve to current. Never in a worker."""
