@@ -3,7 +3,7 @@
 #        +--------------------------- stream_done(clean) ------------------------+
 #        v                                                                       |
 #   DS_HEAD --process_head--> DS_BODY --request_end--> DS_WAIT ------------------+
-#      |            \------------- no body -------------/   |
+#      |            \------------- no body -------------/   |  leave_http --> DS_UPGRADED --stream_done--> closed
 #      +--- bad head, timeout ---> DS_LINGER <--------------+ stream_done(not clean)
 #                                      \--- EOF, timer, enough bytes ---> closed
 #
@@ -25,6 +25,7 @@ cdef enum DownstreamState:
     DS_BODY
     DS_WAIT
     DS_LINGER
+    DS_UPGRADED                    # without its socket, which is relayed; counted as open until the stream's end
     DS_CLOSED
 
 cdef class Http1Downstream(Downstream):

@@ -335,9 +335,11 @@ cdef class Http1Downstream(Downstream):
         self.encodes_chunks = False
         # A response that starts before its request ended: the rest of the request may never come, or never
         # be read. Envoy closes here too.
-        if self.rt.is_draining or not self.keep_alive or self.state == DS_BODY:
+        if h.status == 101:
+            pass
+        elif self.rt.is_draining or not self.keep_alive or self.state == DS_BODY:
             self.must_close = True
-        if has_body and h.framing != BODY_LENGTH:
+        if has_body and h.framing != BODY_LENGTH and h.status != 101:
             if self.is_http10:
                 self.must_close = True
             else:
@@ -347,6 +349,8 @@ cdef class Http1Downstream(Downstream):
             how |= RESPONSE_CLOSE
         elif self.is_http10:
             how |= RESPONSE_KEEP_ALIVE
+        if h.status == 101 or h.status == 426:
+            how |= RESPONSE_UPGRADE
         if lines is not None:
             extra = lines
             extra_len = len(lines)
@@ -406,6 +410,9 @@ cdef class Http1Downstream(Downstream):
         self.stream = None
         if self.state == DS_CLOSED:
             return 0
+        if self.state == DS_UPGRADED:
+            self.close_now()
+            return 0
         if not is_clean or self.must_close:
             self.must_close = True
             if not is_clean:
@@ -414,6 +421,13 @@ cdef class Http1Downstream(Downstream):
                 return self.begin_close()
             return 0
         return self.enter_head()
+
+    cdef Buffer leave_http(self):
+        cdef Buffer early = self.held
+        self.state = DS_UPGRADED
+        self.held = None
+        self.rt.reactor.cancel(&self.timer)
+        return early
 
     cdef int enter_head(self) except -1:
         self.state = DS_HEAD

@@ -14,6 +14,7 @@ cdef enum ResponseEncoding:
     RESPONSE_CHUNKED = 1           # body follows in chunked coding
     RESPONSE_CLOSE = 2             # connection: close
     RESPONSE_KEEP_ALIVE = 4        # connection: keep-alive, for an HTTP/1.0 client
+    RESPONSE_UPGRADE = 8           # Upgrade goes on: 101, and 426, which has to name what it asks for
 
 # What a route changes in a request head besides fields flagged HF_DROP. Borrowed; n 0 = as it is.
 cdef struct HeadChanges:

@@ -62,6 +62,14 @@ cdef char* put_uuid(char* out, RandomState* random) noexcept nogil:
     return out + 36
 
 
+# Upgrade is for the next hop alone, so it is dropped unless it was decided to go on (RFC 9110 7.8).
+cdef void keep_upgrade(HeaderTable* t, const char* base) noexcept nogil:
+    cdef int i = table_find(t, base, b"upgrade", 7, 0)
+    while i >= 0:
+        t.fields[i].flags &= ~HF_DROP
+        i = table_find(t, base, b"upgrade", 7, i + 1)
+
+
 # The one Host line when it does not leave as it came.
 cdef char* put_host(char* out, HeaderTable* t, const char* authority, size_t n) noexcept nogil:
     out = put(out, b"host: ", 6)
@@ -100,6 +108,9 @@ cdef size_t request_encode(char* out, const RequestHead* h, const HeadChanges* c
         t.fields[i].flags |= HF_DROP
         i = -1
     request_id.off = 0
+    if h.is_upgrade:
+        keep_upgrade(t, v.base)
+        at = put(at, b"connection: upgrade\r\n", 21)
     at = put_fields(at, t, v.base)
     if h.framing == BODY_CHUNKED:
         at = put(at, b"transfer-encoding: chunked\r\n", 28)
@@ -134,6 +145,8 @@ cdef char* put_status(char* out, uint32_t status) noexcept nogil:
 cdef char* put_framing(char* out, int how) noexcept nogil:
     if how & RESPONSE_CHUNKED:
         out = put(out, b"transfer-encoding: chunked\r\n", 28)
+    if how & RESPONSE_UPGRADE:
+        out = put(out, b"connection: upgrade\r\n", 21)
     if how & RESPONSE_CLOSE:
         out = put(out, b"connection: close\r\n", 19)
     elif how & RESPONSE_KEEP_ALIVE:
@@ -151,6 +164,8 @@ cdef size_t response_encode(char* out, const ResponseHead* h, const char* lines,
     while i >= 0:
         t.fields[i].flags |= HF_DROP
         i = table_find(t, h.base, b"x-envoy-upstream-service-time", 29, i + 1)
+    if how & RESPONSE_UPGRADE:
+        keep_upgrade(t, h.base)
     at = put_fields(at, t, h.base)
     if t.slot[<int>H_DATE] < 0:
         at = put(at, b"date: ", 6)

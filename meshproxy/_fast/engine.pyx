@@ -6,10 +6,10 @@ from .listener cimport Listener
 from .mirror cimport Mirror
 from .normalize cimport PathMode
 from .reactor cimport Handler, Reactor
+from .relay cimport RelaySide
 from .runtime cimport Runtime
 from .scoreboard cimport Scoreboard
 from .stream cimport Downstream
-from .tcp cimport TcpSide
 from .upstream cimport UP_BUSY, UP_IDLE, Pool, UpstreamConnection
 
 # In the order of PathMode.
@@ -109,8 +109,8 @@ cdef class Engine:
         for h in self.handlers():
             if isinstance(h, Downstream):
                 (<Downstream>h).abort()
-            elif isinstance(h, TcpSide) and (<TcpSide>h).session is not None:
-                (<TcpSide>h).session.close_now()
+            elif isinstance(h, RelaySide) and (<RelaySide>h).relay is not None:
+                (<RelaySide>h).relay.close_now()
         for mirror in list(self.rt.mirrors):
             (<Mirror>mirror).end()
         for h in self.handlers():
@@ -169,7 +169,7 @@ cdef class Engine:
                     broken.append("an upstream connection is busy without a sink, or the reverse")
                 if u.out is not None and not u.out.check():
                     broken.append("an upstream buffer")
-            elif isinstance(h, TcpSide):
+            elif isinstance(h, RelaySide):
                 sessions += 1
         if downstreams + sessions // 2 != self.rt.downstream_count:
             broken.append(f"{downstreams} downstream connections, counted {self.rt.downstream_count}")

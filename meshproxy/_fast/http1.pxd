@@ -23,6 +23,7 @@ cdef struct RequestHead:
     bint keep_alive                  # the client allows another request
     bint expect_continue
     bint is_absolute                 # absolute-form target: authority replaces Host
+    bint is_upgrade                  # asks for a protocol that may be relayed unread
     uint32_t error_status            # after BAD: what to answer
     Detail error_detail
 
@@ -42,6 +43,9 @@ cdef int request_parse(RequestHead* h, const char* base, uint32_t size, uint32_t
 # The same for a response to `method`, whose framing depends on it. BAD sets error_detail.
 cdef int response_parse(ResponseHead* h, const char* base, uint32_t size, uint32_t limit,
                         Method method) noexcept nogil
+
+# Whether a 101 names the protocol it switches to; then what follows the head is a body until close, unread.
+cdef bint take_switch(ResponseHead* h) noexcept nogil
 
 # Chunked decoder: a state machine over any split of the input.
 cdef enum ChunkStage:

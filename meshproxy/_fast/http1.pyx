@@ -302,8 +302,32 @@ cdef int request_parse(RequestHead* h, const char* base, uint32_t size, uint32_t
     i = v.headers.slot[<int>H_X_FORWARDED_PROTO]
     v.is_https = i >= 0 and v.headers.fields[i].value_len == 5 and scan_ieq(
         base + v.headers.fields[i].value, b"https", 5)
+    h.is_upgrade = bits & CONN_UPGRADE and h.minor == 1 and h.framing == BODY_NONE and (
+        upgrade_ok(&v.headers, base))
     h.head_len = <uint32_t>used
     return used
+
+
+# RFC 9110 7.8. A switch to HTTP itself (h2c, HTTP/2.0, TLS/1.2) would carry requests past the routes: it is not
+# asked for, as a recipient may do with any upgrade.
+cdef bint upgrade_ok(HeaderTable* t, const char* base) noexcept nogil:
+    cdef int i = table_find(t, base, b"upgrade", 7, 0)
+    cdef size_t at, end, stop
+    cdef bint names = False
+    while i >= 0:
+        at = t.fields[i].value
+        stop = at + t.fields[i].value_len
+        while at < stop:
+            end = at + scan_find(base + at, stop - at, b',')
+            while at < end and (base[at] == b' ' or base[at] == b'\t'):
+                at += 1
+            if (end - at >= 3 and (scan_ieq(base + at, b"h2c", 3) or scan_ieq(base + at, b"tls", 3))) or (
+                    end - at >= 4 and scan_ieq(base + at, b"http", 4)):
+                return False
+            names = names or end > at
+            at = end + 1
+        i = table_find(t, base, b"upgrade", 7, i + 1)
+    return names
 
 
 # The one place that decides where a response body ends (RFC 9112 6.3).
@@ -371,6 +395,14 @@ cdef int response_parse(ResponseHead* h, const char* base, uint32_t size, uint32
     if response_framing(h, method) < 0:
         return BAD
     return used
+
+
+cdef bint take_switch(ResponseHead* h) noexcept nogil:
+    if h.minor == 0 or not upgrade_ok(&h.headers, h.base):
+        return False
+    h.framing = BODY_UNTIL_CLOSE
+    h.keep_alive = False
+    return True
 
 
 cdef inline int hex_value(char c) noexcept nogil:

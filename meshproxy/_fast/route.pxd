@@ -49,6 +49,7 @@ cdef class Route:
     cdef readonly Fault fault
     cdef readonly Cors cors
     cdef readonly RetryPolicy retry        # None = no retries
+    cdef bint upgrades             # Upgrade goes on to the upstream
     cdef list mirrors              # (cluster id, parts per million)
     cdef bint is_plain             # none of the above: the stream asks once
     cdef HashPolicy hash_policies[MAX_HASH_POLICIES]

@@ -58,6 +58,7 @@ cdef class Route:
         self.rewrite = Rewrite(rewrite) if rewrite is not None else None
         self.fault = Fault(fault) if fault is not None else None
         self.cors = Cors(cors) if cors is not None else None
+        self.upgrades = data.get("upgrades", True)
         retry = data.get("retry")
         self.retry = None
         if retry is not None and retry["attempts"] > 0:

@@ -37,6 +37,7 @@ cdef class Runtime:
     cdef uint32_t head_bytes       # most bytes of a request or response head
     cdef uint64_t head_timeout_us  # first to last byte of a request head
     cdef uint64_t idle_timeout_us  # downstream keep-alive
+    cdef uint64_t upgrade_idle_us  # no byte either way behind a 101; 0 = no limit
     cdef RequestHead request       # parse target, valid during one call
     cdef ResponseHead response     # parse target, valid during one call
     cdef readonly int downstream_count

@@ -28,6 +28,7 @@ cdef class Runtime:
         self.head_bytes = DEFAULT_HEAD_BYTES
         self.head_timeout_us = 60000000      # nginx client_header_timeout
         self.idle_timeout_us = 3600000000    # Envoy's default for downstream connections, 1 h
+        self.upgrade_idle_us = 3600000000    # Envoy's idle_timeout of a TCP proxy, 1 h
         self.downstream_count = self.upstream_count = self.stream_count = 0
         self.mirror_count = 0
         self.on_health_event = None

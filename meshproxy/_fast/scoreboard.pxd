@@ -87,7 +87,10 @@ cdef struct ProcessColumn:
     uint64_t codec_error
     uint64_t header_timeout
     uint64_t generation             # gauge: applied by this worker
-    uint64_t pad[15]
+    uint64_t upgrades               # answered with 101 and relayed
+    uint32_t upgrades_active        # gauge
+    uint32_t pad32
+    uint64_t pad[13]
 
 cdef class Scoreboard:
     cdef readonly int workers

@@ -133,7 +133,7 @@ cdef class Scoreboard:
         cdef ClusterColumn* c
         cdef EndpointColumn* e
         p.downstream_cx_active = p.downstream_rq_active = 0
-        p.generation = 0
+        p.generation = p.upgrades_active = 0
         fold(<uint64_t*>self.process_column(0), <uint64_t*>p, sizeof(ProcessColumn) // 8)
         for i in self.touched(<char*>self.cluster_column(worker, 0) - self.base, MAX_CLUSTER_SLOTS,
                               sizeof(ClusterColumn)):
@@ -261,7 +261,8 @@ cdef class Scoreboard:
                 "downstream_rq_total": s.downstream_rq_total,
                 "downstream_rq_xx": [s.downstream_rq_xx[i] for i in range(6)],
                 "no_route": s.no_route, "no_cluster": s.no_cluster,
-                "codec_error": s.codec_error, "header_timeout": s.header_timeout}
+                "codec_error": s.codec_error, "header_timeout": s.header_timeout,
+                "upgrades": s.upgrades, "upgrades_active": s.upgrades_active}
 
     cdef void sum_cluster(self, uint32_t slot, ClusterColumn* s) noexcept:
         cdef int w

@@ -2,7 +2,7 @@
 #
 #   start: route -> answer | split -> encode -> fault -> dispatch                      (attempts: pick, acquire, send, retry)
 #   on_request_body / request_end: bytes to the upstream, chunked again when they came chunked
-#   on_response_head / body / flush: bytes to the downstream
+#   on_response_head / body / flush: bytes to the downstream; behind a 101 both sockets are relayed until on_relay_end
 #   finish: counters, access log, connection back to the pool       exactly once, whatever happened
 #
 # Invariants:
@@ -11,6 +11,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .attempts cimport Attempts
+from .buffer cimport Buffer
 from .forward cimport Origin
 from .headers cimport RequestView
 from .http1 cimport RequestHead, ResponseHead
@@ -20,6 +21,7 @@ from .snapshot cimport Binding, Snapshot
 from .timer cimport Timer
 from .transport cimport SendResult, Transport
 from .types cimport Detail
+from .upgraded cimport Upgraded
 
 # The server side of a codec, as a stream sees it; implemented above (downstream).
 cdef class Downstream(Transport):
@@ -37,6 +39,8 @@ cdef class Downstream(Transport):
     # The stream is over. is_clean: request and response are whole, the connection may serve another.
     cdef int stream_done(self, bint is_clean) except -1
     cdef int resume_request(self) except -1
+    # The protocol was switched: the socket is about to be taken over. Bytes that came early, or None.
+    cdef Buffer leave_http(self)
     cdef int abort(self) except -1     # closes at once; the stream hears on_downstream_closed
     cdef const char* remote_text(self, size_t* n) noexcept
 
@@ -60,6 +64,7 @@ cdef class Stream(Attempts):
     cdef bytes head                # the request's head as it came, for %REQ()% in response edits, or None
     cdef list made_cookies         # (b"set-cookie", value) of the hash policies, or None
     cdef list cors_lines           # to add to the response, or None
+    cdef Upgraded upgraded         # what became of the connections after a 101, or None
     cdef list mirrors              # Mirror copies not sent yet, or None
 
     # Called by the downstream, in this order; request_flush (attempts) once per recv.
@@ -81,6 +86,7 @@ cdef class Stream(Attempts):
     cdef int proceed(self) except -1
     cdef int pass_on(self, const char* p, size_t n) except -1
     cdef int after_request(self) except -1
+    cdef int upgrade(self) except -1
     cdef int answer_with(self, uint32_t status, Detail detail, bytes body, bytes lines) except -1
     cdef int finish(self, bint is_clean) except -1
     cdef int write_log(self) except -1

@@ -22,6 +22,8 @@ from .router cimport VirtualHost, request_hash
 from .scoreboard cimport count_code, count_duration
 from .transport cimport SEND_DONE, SEND_FAILED
 from .types cimport *
+from .upgraded cimport Upgraded
+from .upstream cimport UpstreamConnection
 
 cdef enum:
     ATTEMPT_ROOM = 8               # x-envoy-attempt-count may grow by a few digits
@@ -49,6 +51,9 @@ cdef class Downstream(Transport):
 
     cdef int resume_request(self) except -1:
         return 0
+
+    cdef Buffer leave_http(self):
+        return None
 
     cdef int abort(self) except -1:
         return 0
@@ -93,6 +98,8 @@ cdef class Stream(Attempts):
         self.choose(h)
         if self.is_finished:
             return 0
+        if h.is_upgrade:
+            h.is_upgrade = self.wants_upgrade = self.route.upgrades
         if self.route.hash_count:
             self.made_cookies = [] if self.route.cookies else None
             self.has_hash = request_hash(self.route, &h.view, self.remote, &self.hash, self.made_cookies)
@@ -183,7 +190,7 @@ cdef class Stream(Attempts):
         cdef Fault fault = self.route.fault
         cdef Cluster cluster
         cdef Mirror mirror
-        for cluster_id, ppm in self.route.mirrors:
+        for cluster_id, ppm in self.route.mirrors if not self.wants_upgrade else ():
             cluster = self.snapshot.cluster_at(cluster_id)
             if cluster is not None and random_next(&self.rt.random) % 1000000 < <uint64_t>ppm:
                 mirror = Mirror(self.rt, cluster)
@@ -206,6 +213,24 @@ cdef class Stream(Attempts):
         self.is_preflight = False
         self.local_reply(self.route.fault.abort_status, FLAG_FI, DETAIL_FAULT_ABORT)
         return 1
+
+    # The 101 has left, or waits for its reader in front of what the upstream says next.
+    cdef int upgrade(self) except -1:
+        cdef Downstream downstream = self.downstream
+        cdef UpstreamConnection c = self.upstream
+        self.rt.reactor.cancel(&self.timer)
+        self.upstream = None
+        self.upgraded = Upgraded(self.rt, self, c, self.rt.upgrade_idle_us)
+        return self.upgraded.open(downstream, downstream.leave_http())
+
+    cdef void on_relayed(self, bint is_request, size_t n) noexcept:
+        if is_request:
+            self.request_bytes += n
+        else:
+            self.response_bytes += n
+
+    cdef int on_relay_end(self) except -1:
+        return self.finish(False)
 
     # The injected delay is over.
     cdef int end_delay(self) except -1:
@@ -318,6 +343,8 @@ cdef class Stream(Attempts):
             return self.end_discarded(is_complete and reusable)
         if self.downstream.respond_flush(is_complete) == SEND_FAILED:
             return self.downstream.abort()
+        if self.status == 101:
+            return self.upgrade()
         if not is_complete:
             return 0
         self.let_go(reusable)
@@ -412,6 +439,7 @@ cdef class Stream(Attempts):
             self.write_log()
         self.downstream = None
         self.body = self.replay = None
+        self.upgraded = None
         if downstream is not None:
             return downstream.stream_done(is_clean)
         return 0

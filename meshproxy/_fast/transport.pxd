@@ -33,4 +33,6 @@ cdef class Transport(Handler):
     # Sends more of out after an EPOLLOUT edge.
     cdef SendResult flush(self) noexcept
     cdef int attach(self, int fd) except -1
+    # Becomes what `other` is: its socket and its pending bytes. `other` is left without.
+    cdef int take_over(self, Transport other) except -1
     cdef void close_socket(self) noexcept

@@ -12,6 +12,16 @@ cdef class Transport(Handler):
         self.fd = fd
         return self.rt.reactor.register(self, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
+    cdef int take_over(self, Transport other) except -1:
+        cdef int fd = other.fd
+        # Out of the epoll set and in again: what is ready already comes as an edge of this registration.
+        epoll_ctl(self.rt.reactor.epfd, EPOLL_CTL_DEL, fd, NULL)
+        self.rt.reactor.unregister(other)
+        self.out = other.out
+        other.out = None
+        other.is_readable = False
+        return self.attach(fd)
+
     cdef void close_socket(self) noexcept:
         cdef int fd = self.fd
         if fd < 0:

@@ -37,6 +37,7 @@ cdef enum ResponseStage:
 # Who sent a request and hears what became of it; implemented above (stream).
 cdef class UpstreamSink(Handler):
     cdef bint must_be_fresh        # while it waits: only a connection that served nobody yet will do
+    cdef bint wants_upgrade        # a 101 is an answer to this request
 
     cdef int on_upstream_ready(self, UpstreamConnection c) except -1
     cdef int on_upstream_failed(self, Detail detail) except -1     # no connection came about
@@ -48,6 +49,9 @@ cdef class UpstreamSink(Handler):
     cdef int on_upstream_reset(self, Detail detail) except -1      # the connection died; it is closed already
     cdef int on_upstream_drained(self) except -1               # pending request bytes have left
     cdef bint is_response_paused(self) noexcept
+    # Behind a 101: bytes passed either way, and the end. The connection is the relay's by then.
+    cdef void on_relayed(self, bint is_request, size_t n) noexcept
+    cdef int on_relay_end(self) except -1
 
 cdef class UpstreamConnection(Transport):
     cdef Pool pool

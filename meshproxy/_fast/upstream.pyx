@@ -46,6 +46,12 @@ cdef class UpstreamSink(Handler):
     cdef bint is_response_paused(self) noexcept:
         return False
 
+    cdef void on_relayed(self, bint is_request, size_t n) noexcept:
+        pass
+
+    cdef int on_relay_end(self) except -1:
+        return 0
+
 
 @cython.final
 @cython.no_gc_clear  # __dealloc__ needs rt; close_now() breaks the cycles
@@ -254,10 +260,14 @@ cdef class UpstreamConnection(Transport):
             used = response_parse(h, p + at, <uint32_t>(n - at), self.rt.head_bytes, self.method)
             if used == NEED_MORE:
                 return <ssize_t>at
-            if used < 0 or h.status == 101:
+            if used < 0:
                 return -1
             at += <size_t>used
             if h.status >= 200:
+                break
+            if h.status == 101:
+                if not self.sink.wants_upgrade or not take_switch(h):
+                    return -1
                 break
             self.sink.on_informational(h)
             if self.state != UP_BUSY:

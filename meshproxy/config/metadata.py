@@ -12,11 +12,13 @@ from .model import Model
 def _meant_for_us(value: Any) -> Any:
     """Other annotations (such as a whole copy of the object) are not kept in memory."""
     if isinstance(value, dict):
-        return {key: item for key, item in value.items() if str(key).startswith(ANNOTATIONS)}
+        return {key: item for key, item in value.items() if str(key).startswith(OURS)}
     return value
 
 
 ANNOTATIONS = "networking.istio.io/"
+UPGRADE_ANNOTATION = "meshproxy.io/upgrade"
+OURS = (ANNOTATIONS, "meshproxy.io/")
 Annotations = Annotated[dict[str, str], BeforeValidator(_meant_for_us)]
 
 
@@ -36,7 +38,8 @@ class Metadata(Model):
     )
     annotations: Annotations = Field(
         default_factory=dict,
-        description="networking.istio.io/exportTo of a Service: namespaces that see it.",
+        description="networking.istio.io/exportTo of a Service: namespaces that see it. "
+        'meshproxy.io/upgrade: "off" of a VirtualService: Upgrade is not passed on.',
     )
     creation_timestamp: str | None = Field(
         default=None, description="The oldest object counts where two claim the same."

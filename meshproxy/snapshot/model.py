@@ -211,6 +211,7 @@ class RouteData(TypedDict):
     mirrors: NotRequired[list[MirrorData]]
     cors: NotRequired[CorsData]
     retry: NotRequired[RetryData]
+    upgrades: NotRequired[bool]  # False: Upgrade is not passed on
 
 
 class VirtualHostData(TypedDict):

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 
 from meshproxy.config.http_action import Headers
 from meshproxy.config.http_match import HttpMatch, is_catch_all
+from meshproxy.config.metadata import UPGRADE_ANNOTATION
 from meshproxy.config.resource import Resource
 from meshproxy.errors import CapacityError
 
@@ -129,6 +130,8 @@ class RouteCompiler:
             made["fault"] = fault
         if http.cors_policy is not None and (cors := action.cors_of(http.cors_policy)) is not None:
             made["cors"] = cors
+        if rule.owner.model.metadata.annotations.get(UPGRADE_ANNOTATION) == "off":
+            made["upgrades"] = False
         is_hashed = len(targets) == 1 and bool(targets[0].hash_policies)
         retry = action.retry_of(http.retries, is_hashed)
         if retry is not None:

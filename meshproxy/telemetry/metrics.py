@@ -208,6 +208,16 @@ class ScoreboardCollector(Collector):
             )
             gauge.add_metric(["outbound"], process[f"downstream_{name}_active"])
             yield gauge
+        upgrades = CounterMetricFamily(
+            "envoy_http_downstream_cx_upgrades", "Switched to another protocol.", labels=[_PREFIX]
+        )
+        upgrades.add_metric(["outbound"], cast("int", process["upgrades"]))
+        yield upgrades
+        upgraded = GaugeMetricFamily(
+            "envoy_http_downstream_cx_upgrades_active", "Open now.", labels=[_PREFIX]
+        )
+        upgraded.add_metric(["outbound"], cast("int", process["upgrades_active"]))
+        yield upgraded
         by_class = UnknownMetricFamily(
             "envoy_http_downstream_rq_xx",
             "Responses to clients by class of status.",

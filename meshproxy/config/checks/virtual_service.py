@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..host import covers, invalid_reason, is_network, split_port
 from ..l4_route import L4Match, TcpRoute, TlsRoute
+from ..metadata import UPGRADE_ANNOTATION
 from ..places import Path
 from ..problem import Finding, quote
 from ..virtual_service import VirtualService, VirtualServiceSpec
@@ -25,6 +26,7 @@ def check(resource: VirtualService) -> Iterator[Finding]:
                 f'expected "mesh", found {quote(gateway)}: the rules are not served for it',
             )
     yield from check_export_to(spec.export_to, resource.metadata.namespace)
+    yield from _annotations(resource.metadata.annotations)
     if not spec.http and not spec.tcp and not spec.tls:
         yield Finding("MP103", ("spec", "http"), "expected at least one http rule, found none")
     for index, rule in enumerate(spec.http):
@@ -36,6 +38,15 @@ def check(resource: VirtualService) -> Iterator[Finding]:
     yield from reach.check(spec.http)
     yield from _tcp(spec.tcp)
     yield from _tls(spec.tls, spec)
+
+
+def _annotations(annotations: dict[str, str]) -> Iterator[Finding]:
+    for key, value in annotations.items():
+        path: Path = ("metadata", "annotations", key)
+        if key == UPGRADE_ANNOTATION and value not in ("on", "off"):
+            yield Finding("MP315", path, f'expected "on" or "off", found {quote(value)}: it is on')
+        elif key.startswith("meshproxy.io/") and key != UPGRADE_ANNOTATION:
+            yield Finding("MP315", path, f"expected {UPGRADE_ANNOTATION}, found {quote(key)}")
 
 
 def _hosts(spec: VirtualServiceSpec) -> Iterator[Finding]:

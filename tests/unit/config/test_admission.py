@@ -45,6 +45,10 @@ def codes(result):
     return [problem.code for problem in result.problems]
 
 
+def annotated(annotation: str) -> str:
+    return VIRTUAL_SERVICE.replace("metadata:", f"metadata:\n  annotations: {{{annotation}}}", 1)
+
+
 def rule(text: str) -> str:
     """A VirtualService with one http rule."""
     return (
@@ -172,6 +176,10 @@ def test_object_that_cannot_work_is_rejected_with_one_code(text, code):
         (VIRTUAL_SERVICE + "  - route: [{destination: {host: b}}]\n", "MP303", "spec.http[1]"),
         (rule("- match: [{uri: {prefix: /}}, {uri: {exact: /a}}]\n"
               "  route: [{destination: {host: a}}]"), "MP303", "spec.http[0].match[1]"),
+        (annotated("meshproxy.io/upgrade: 'no'"), "MP315",
+         'metadata.annotations["meshproxy.io/upgrade"]'),
+        (annotated("meshproxy.io/upgrades: 'off'"), "MP315",
+         'metadata.annotations["meshproxy.io/upgrades"]'),
     ],
 )  # fmt: skip
 def test_doubtful_object_is_accepted_with_a_warning(text, code, path):

@@ -212,3 +212,14 @@ def test_origin_of_a_route_names_object_file_and_line(tmp_path):
         "DestinationRule default/web"
     ]
     assert mesh.builder.origins.service(cluster).key.name == "web"
+
+
+@pytest.mark.parametrize(("value", "upgrades"), [("off", False), ("on", True), ("no", True)])
+def test_annotation_turns_upgrades_of_a_virtual_service_off(tmp_path, value, upgrades):
+    text = virtual_service("vs", "web", f"{{route: [{to('web')}]}}")
+    named = "metadata: {name: vs"
+    assert named in text
+    annotations = f'annotations: {{meshproxy.io/upgrade: "{value}"}}'
+    mesh = Mesh(tmp_path, *BASE, text.replace(named, f"metadata: {{{annotations}, name: vs"))
+    (route,) = mesh.routes()
+    assert route.get("upgrades", True) is upgrades

@@ -1,0 +1,38 @@
+# relay.pxd: bytes both ways between a downstream and an upstream socket, unread: an L4 session, or a connection that
+# HTTP/1.1 was upgraded on.
+#
+# Invariants:
+#   (1) a side is read only while the other side has nothing pending: memory per direction is one scratch buffer
+#   (2) EOF on a side is passed on as shutdown(SHUT_WR) when the other side has sent all; both ends gone = closed
+from libc.stdint cimport uint64_t
+
+from .buffer cimport Buffer
+from .reactor cimport Handler
+from .runtime cimport Runtime
+from .timer cimport Timer
+from .transport cimport Transport
+
+cdef class RelaySide(Transport):
+    cdef Relay relay
+    cdef RelaySide other
+    cdef bint is_connecting
+    cdef bint is_eof               # read side: the peer sent FIN
+    cdef bint is_shut              # write side: we sent FIN
+
+    cdef int pump(self) except -1
+    cdef int pass_eof(self) except -1
+
+cdef class Relay(Handler):
+    cdef Runtime rt
+    cdef RelaySide down            # None before join and after part, as up
+    cdef RelaySide up
+    cdef Timer timer
+    cdef uint64_t active_us        # last bytes either way
+    cdef bint is_open
+
+    cdef int join(self) except -1  # makes both sides; the caller gives them their sockets
+    cdef void part(self) noexcept  # closes both
+    # What it means; implemented above.
+    cdef int on_connected(self, int error) except -1
+    cdef void count(self, RelaySide side, size_t n) noexcept
+    cdef void close_now(self) noexcept

@@ -1,0 +1,124 @@
+from libc.string cimport memset
+
+cimport cython
+
+from .clib.epoll cimport *
+from .clib.socket cimport *
+from .transport cimport *
+
+cdef enum:
+    READS_PER_EVENT = 4            # 1 MiB, then other sockets get their turn
+
+
+@cython.final
+cdef class RelaySide(Transport):
+    def __cinit__(self, Relay relay):
+        self.relay = relay
+        self.rt = relay.rt
+        self.is_connecting = self.is_eof = self.is_shut = False
+
+    cdef void on_error(self) noexcept:
+        if self.relay is not None:
+            self.relay.close_now()
+
+    cdef int on_event(self, uint32_t events) except -1:
+        cdef int error = 0
+        cdef socklen_t width = sizeof(error)
+        cdef Relay relay = self.relay
+        if self.is_connecting:
+            if not events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
+                return 0
+            getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &error, &width)
+            relay.on_connected(error)
+            if self.fd < 0:
+                return 0
+            self.other.pump()
+        if self.fd >= 0 and events & EPOLLOUT and self.out is not None:
+            error = self.flush()
+            if error == SEND_FAILED:
+                relay.close_now()
+                return 0
+            if error == SEND_DONE:
+                if self.other.is_eof:
+                    self.other.pass_eof()
+                else:
+                    self.other.pump()
+        if self.fd >= 0 and events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+            self.is_readable = True
+            if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+                self.peer_closed = True
+            return self.pump()
+        return 0
+
+    cdef int on_again(self) except -1:
+        return self.pump() if self.fd >= 0 else 0
+
+    # Moves bytes from this side to the other until the socket is drained or the other side is full.
+    cdef int pump(self) except -1:
+        cdef ssize_t n
+        cdef int reads = 0
+        while self.fd >= 0 and self.is_readable and not self.other.is_connecting:
+            if self.other.out is not None:
+                return 0
+            if reads == READS_PER_EVENT:
+                return self.rt.reactor.again(self)
+            reads += 1
+            n = self.receive()
+            if n == RECV_AGAIN:
+                return 0
+            if n == RECV_ERROR:
+                self.relay.close_now()
+                return 0
+            if n == RECV_EOF:
+                self.is_eof = True
+                return self.pass_eof()
+            self.relay.count(self, <size_t>n)
+            self.rt.begin_send()
+            self.rt.gather_add(self.rt.scratch, <size_t>n)
+            if self.other.send_gathered() == SEND_FAILED:
+                self.relay.close_now()
+        return 0
+
+    cdef int pass_eof(self) except -1:
+        if self.fd < 0 or self.other.out is not None or self.other.is_shut:
+            return 0
+        self.other.is_shut = True
+        shutdown(self.other.fd, SHUT_WR)
+        if self.other.is_eof and self.out is None:
+            self.relay.close_now()
+        return 0
+
+
+cdef class Relay(Handler):
+    def __cinit__(self):
+        self.is_open = False
+        memset(&self.timer, 0, sizeof(Timer))
+        self.timer.owner = <void*>self
+
+    cdef int on_connected(self, int error) except -1:
+        return 0
+
+    cdef void count(self, RelaySide side, size_t n) noexcept:
+        pass
+
+    cdef void close_now(self) noexcept:
+        pass
+
+    cdef int join(self) except -1:
+        self.is_open = True
+        self.down = RelaySide(self)
+        self.up = RelaySide(self)
+        self.down.other = self.up
+        self.up.other = self.down
+        return 0
+
+    cdef void part(self) noexcept:
+        cdef RelaySide down = self.down
+        cdef RelaySide up = self.up
+        self.is_open = False
+        self.rt.reactor.cancel(&self.timer)
+        down.close_socket()
+        up.close_socket()
+        down.relay = up.relay = None
+        down.other = up.other = None
+        self.down = self.up = None

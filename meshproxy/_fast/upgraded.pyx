@@ -1,0 +1,57 @@
+cimport cython
+
+from .relay cimport RelaySide
+from .runtime cimport Runtime
+from .timer cimport Timer
+from .transport cimport SEND_FAILED
+
+
+@cython.final
+cdef class Upgraded(Relay):
+    def __cinit__(self, Runtime rt, UpstreamSink sink, UpstreamConnection upstream, uint64_t idle_us):
+        self.rt = rt
+        self.sink = sink
+        self.upstream = upstream
+        self.idle_us = idle_us
+
+    cdef int open(self, Transport downstream, Buffer early) except -1:
+        self.join()
+        self.active_us = self.rt.reactor.now_us
+        self.rt.column.upgrades += 1
+        self.rt.column.upgrades_active += 1
+        self.up.take_over(self.upstream)
+        self.down.take_over(downstream)
+        if self.idle_us:
+            self.rt.reactor.arm(&self.timer, self.active_us + self.idle_us)
+        if early is not None:
+            self.count(self.down, early.held())
+            self.rt.begin_send()
+            self.rt.gather_add(early.bytes_at(), early.held())
+            if self.up.send_gathered() == SEND_FAILED:
+                self.close_now()
+        return 0
+
+    cdef void count(self, RelaySide side, size_t n) noexcept:
+        self.active_us = self.rt.reactor.now_us
+        self.sink.on_relayed(side is self.down, n)
+
+    cdef int on_timer(self, Timer* t) except -1:
+        if self.rt.reactor.now_us - self.active_us >= self.idle_us:
+            self.close_now()
+            return 0
+        return self.rt.reactor.arm(t, self.active_us + self.idle_us)
+
+    cdef void close_now(self) noexcept:
+        cdef UpstreamSink sink = self.sink
+        cdef Upgraded kept = self      # the sides hold the only references, and let go below
+        if not self.is_open:
+            return
+        self.part()
+        self.sink = None
+        self.rt.column.upgrades_active -= 1
+        self.upstream.close_now()
+        try:
+            sink.on_relay_end()
+        except Exception as e:
+            self.rt.reactor.loop.call_exception_handler(
+                {"message": "meshproxy: the end of an upgraded connection failed", "exception": e})
