@@ -22,6 +22,7 @@ def clusters_text(snapshot: SnapshotData, scoreboard: Scoreboard) -> str:
             prefix = f"{cluster['name']}::{Address(endpoint['address'], endpoint['port'])}::"
             counters = scoreboard.endpoint(endpoint["slot"])
             lines += [f"{prefix}{key}::{counters[key]}\n" for key in (*_GAUGES, *_COUNTERS)]
+            lines.append(f"{prefix}hostname::{endpoint.get('dns_name', '')}\n")
             lines.append(f"{prefix}pod::{endpoint['name']}\n")
             lines.append(f"{prefix}health_flags::{_health_flags(endpoint, scoreboard)}\n")
             lines.append(f"{prefix}weight::{endpoint['weight']}\n")
@@ -47,6 +48,7 @@ def _host_status(endpoint: EndpointData, scoreboard: Scoreboard) -> dict[str, An
     stats = [{"name": key, "value": str(counters[key]), "type": "GAUGE"} for key in _GAUGES]
     stats += [{"name": key, "value": str(counters[key]), "type": "COUNTER"} for key in _COUNTERS]
     return {
+        **({"hostname": endpoint["dns_name"]} if "dns_name" in endpoint else {}),
         "address": {
             "socket_address": {"address": endpoint["address"], "port_value": endpoint["port"]}
         },

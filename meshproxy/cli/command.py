@@ -17,6 +17,7 @@ import click
 
 from meshproxy import __version__
 from meshproxy.cli.values import (
+    parse_addresses,
     parse_admin,
     parse_duration_ms,
     parse_header,
@@ -262,6 +263,14 @@ def check(paths: tuple[str, ...], scope: Scope, output: Output, strict: bool) ->
     metavar="KEY=VALUE",
     help="One more label of the pod that sends the request. Repeatable.",
 )
+@click.option(
+    "--resolve",
+    "addresses",
+    multiple=True,
+    callback=parsed_by(parse_addresses),
+    metavar="NAME=ADDR[,ADDR]...",
+    help="What a DNS name resolves to: nothing is looked up. Repeatable.",
+)
 @flag("--seed", type=int, default=0, show_default=True, help="For the weighted and random picks.")
 @scope_flags
 @output_flag
@@ -271,15 +280,20 @@ def explain(
     method: str,
     headers: tuple[tuple[str, str], ...],
     source_labels: tuple[tuple[str, str], ...],
+    addresses: tuple[tuple[str, list[str]], ...],
     seed: int,
     scope: Scope,
     output: str,
 ) -> int:
     """Say which rule, cluster and endpoint a request would get, and why."""
     from meshproxy.cli.explain import run_explain
+    from meshproxy.explain import Mesh
 
     caller = replace(scope, labels={**scope.labels, **dict(source_labels)})
-    return run_explain(paths, caller, (method, url, headers), seed, output)
+    mesh = Mesh.from_files(
+        paths, caller.namespace, caller.labels, caller.locality, dict(addresses)
+    )
+    return run_explain(mesh, (method, url, headers), seed, output)
 
 
 @cli.group()

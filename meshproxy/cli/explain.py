@@ -11,20 +11,17 @@ import click
 
 from meshproxy.explain import Mesh
 from meshproxy.explain.text import describe
-from meshproxy.snapshot.scope import Scope
 
 EXIT_USAGE = 2
 
 
 def run_explain(
-    paths: Sequence[str],
-    scope: Scope,
+    mesh: Mesh,
     request: tuple[str, str, Sequence[tuple[str, str]]],
     seed: int,
     output: str,
 ) -> int:
-    """`scope` is who asks, `request` (method, url, headers). Verdicts go to standard error."""
-    mesh = Mesh.from_files(paths, scope.namespace, scope.labels, scope.locality)
+    """`request` is (method, url, headers). Verdicts go to standard error."""
     for problem in mesh.problems:
         click.echo(problem, err=True)
     method, url, headers = request

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from meshproxy.config.host import is_address
 from meshproxy.listen import Address, parse_address
 
 MAX_WORKERS = 64  # columns of a scoreboard
@@ -76,6 +77,15 @@ def parse_label(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise ValueError(f"expected key=value, found {text!r}")
     return key, value
+
+
+def parse_addresses(text: str) -> tuple[str, list[str]]:
+    """`name=address,address`."""
+    name, equals, rest = text.partition("=")
+    addresses = rest.split(",")
+    if not equals or not name or not all(is_address(address) for address in addresses):
+        raise ValueError(f"expected NAME=ADDRESS[,ADDRESS]..., found {text!r}")
+    return name, addresses
 
 
 def parse_labels(text: str) -> dict[str, str]:

@@ -58,7 +58,7 @@ class ServiceEntrySpec(Model):
     )
     ports: list[EntryPort] = Field(default_factory=list, description="Ports of the service.")
     location: Literal["MESH_EXTERNAL", "MESH_INTERNAL"] = Field(
-        default="MESH_EXTERNAL", description="Without effect: it decides about mTLS in Istio."
+        default="MESH_EXTERNAL", description="Checked only: in Istio it decides about mTLS."
     )
     resolution: Literal["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS"] = Field(
         default="NONE",

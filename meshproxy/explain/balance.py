@@ -19,6 +19,7 @@ FULL_SCAN = 64  # as in _fast.least_request: beyond, two drawn endpoints are com
 class EndpointStory:
     address: str
     pod: str | None
+    dns_name: str | None  # whose address it is
     is_ready: bool
     reason: str  # why it is ready or not
     weight: int
@@ -38,6 +39,7 @@ def endpoint_stories(
         yield EndpointStory(
             address=address,
             pod=item["name"] or None,
+            dns_name=item.get("dns_name"),
             is_ready=item["healthy"],
             reason=_health(item, sources),
             weight=item["weight"],
@@ -85,7 +87,8 @@ def _health(item: EndpointData, sources: Sources | None) -> str:
     found = sources.resource("Pod", item["name"]) if sources is not None else None
     model = found.model if found is not None else None
     if not isinstance(model, Pod):
-        return "ready" if item["healthy"] else "not ready"
+        of_name = f", an address of {item['dns_name']}" if "dns_name" in item else ""
+        return ("ready" if item["healthy"] else "not ready") + of_name
     if item["healthy"]:
         return "ready" if model.status.conditions else "ready: its Pod has no conditions"
     if model.metadata.deletion_timestamp is not None:

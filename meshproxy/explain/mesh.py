@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 
 from meshproxy.config.problem import Problem
+from meshproxy.discovery.entries import name_of
+from meshproxy.discovery.resolution import Resolution
 from meshproxy.explain.decision import Decision
 from meshproxy.explain.explainer import Explainer
 from meshproxy.explain.request import RequestView
@@ -30,13 +32,19 @@ class Mesh:
         namespace: str = "default",
         source_labels: Mapping[str, str] | None = None,
         locality: str = "",
+        addresses: Mapping[str, Sequence[str]] | None = None,
     ) -> Mesh:
         """Read manifests as `meshproxy run -f` does; `source_labels` and `locality`
-        ("region/zone/subzone") are those of the pod that sends the requests. Raises ConfigError
-        if nothing is usable."""
+        ("region/zone/subzone") are those of the pod that sends the requests. `addresses` are what
+        DNS names resolve to: nothing is looked up. Raises ConfigError if nothing is usable."""
         scope = Scope(namespace, labels=source_labels or {}, locality=locality)
         builder = Builder(scope=scope)
-        return cls(builder, load_manifests(builder, paths), scope)
+        problems = load_manifests(builder, paths)
+        if addresses:
+            _, problems = builder.resolve(
+                {name_of(name): Resolution(tuple(found)) for name, found in addresses.items()}
+            )
+        return cls(builder, problems, scope)
 
     def route(
         self,

@@ -85,7 +85,9 @@ class Story:
     settings: tuple[Setting, ...]
     hash_policies: tuple[HashPolicy, ...]
     hash: int | None
+    dns_names: tuple[str, ...]  # that the cluster's endpoints are looked up by
     endpoints: tuple[EndpointStory, ...]
+    is_live: bool  # told by a running proxy, which looks names up
     pick: str | None
 
 
@@ -118,6 +120,8 @@ def tell(decision: Decision, answer: dict[str, Any], explainer: Explainer) -> St
         settings=tuple(_settings(route, cluster, sources)),
         hash_policies=tuple(_hash_policies(route, decision)),
         hash=answer["hash"],
+        dns_names=tuple(_dns_names(cluster)),
+        is_live=is_live,
         endpoints=(
             tuple(endpoint_stories(cluster, decision.endpoint, explainer.scoreboard, sources))
             if cluster is not None
@@ -129,6 +133,11 @@ def tell(decision: Decision, answer: dict[str, Any], explainer: Explainer) -> St
             else None
         ),
     )
+
+
+def _dns_names(cluster: ClusterData | None) -> list[str]:
+    written = cluster["dns"]["endpoints"] if cluster is not None and "dns" in cluster else []
+    return list(dict.fromkeys(item["dns_name"] for item in written if "dns_name" in item))
 
 
 def _beginning(body: bytes) -> str:

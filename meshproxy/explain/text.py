@@ -257,6 +257,15 @@ def _cluster(decision: Decision, story: Story) -> Iterator[str]:
             yield _with(f"{setting.name} {setting.value}", setting.source)
 
 
+def _nowhere(story: Story) -> str:
+    if not story.dns_names:
+        return "none: no ready pod or address is behind this cluster"
+    names = ", ".join(story.dns_names)
+    if story.is_live:
+        return f"none: no address is known of {names}"
+    return f"none: {names} is looked up by a running proxy; here --resolve NAME=ADDRESS says it"
+
+
 def _endpoints(decision: Decision, story: Story, paint: _Paint) -> Iterator[str]:
     shown = [
         item
@@ -265,7 +274,7 @@ def _endpoints(decision: Decision, story: Story, paint: _Paint) -> Iterator[str]
     ]
     if not shown:
         if decision.outcome == "no_healthy_upstream":
-            yield "none: no ready pod or address is behind this cluster"
+            yield _nowhere(story)
         return
     address = max(len(item.address) for item in shown)
     pod = max(len(item.pod or "") for item in shown)

@@ -6,7 +6,7 @@ from meshproxy.export.balancer import balancer_of
 from meshproxy.export.duration import seconds
 from meshproxy.export.endpoint import localities_of
 from meshproxy.export.note import Json, Notes
-from meshproxy.snapshot.model import ClusterData, LimitsData, OutlierData
+from meshproxy.snapshot.model import ClusterData, DnsData, LimitsData, OutlierData
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _UNLIMITED = 2**32 - 1  # Istio's default of all of them
@@ -24,11 +24,15 @@ def cluster_of(cluster: ClusterData, notes: Notes) -> Json:
     }
     made |= balancer_of(cluster, notes)
     if made["type"] == "STATIC":
+        endpoints = cluster["endpoints"]
+        if "dns" in cluster and cluster["dns"]["endpoints"]:
+            endpoints = cluster["dns"]["endpoints"]
+            made |= _dns(cluster["dns"])
         made["load_assignment"] = {
             "cluster_name": cluster["name"],
-            "endpoints": localities_of(cluster["endpoints"]),
+            "endpoints": localities_of(endpoints),
         }
-        if any(item.get("locality_weight") for item in cluster["endpoints"]):
+        if any(item.get("locality_weight") for item in endpoints):
             made["common_lb_config"]["locality_weighted_lb_config"] = {}
     if "outlier" in cluster:
         made["outlier_detection"] = _outlier(cluster["outlier"])
@@ -44,6 +48,17 @@ def cluster_of(cluster: ClusterData, notes: Notes) -> Json:
     if cluster["protocol"] == "http":
         made["typed_extension_protocol_options"] = {_HTTP_OPTIONS: _http(cluster)}
     return made
+
+
+def _dns(dns: DnsData) -> Json:
+    """As lookup.names: both families, a TTL is a TTL, failures are repeated ever more slowly."""
+    is_first = dns["type"] == "LOGICAL_DNS"
+    return {
+        "type": dns["type"],
+        "dns_lookup_family": "V4_PREFERRED" if is_first else "ALL",
+        "respect_dns_ttl": True,
+        "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "30s"},
+    }
 
 
 def _http(cluster: ClusterData) -> Json:

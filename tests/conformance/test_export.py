@@ -132,6 +132,25 @@ def test_everything_a_snapshot_can_say_is_accepted(tmp_path: Path) -> None:
     assert any("c3.test: Envoy needs connections redirected" in note for note in made.notes)
 
 
+@needs_envoy
+@pytest.mark.parametrize("kind", ["STRICT_DNS", "LOGICAL_DNS"])
+def test_names_are_left_to_envoy_to_look_up(tmp_path: Path, kind: str) -> None:
+    named = endpoint(80, address="api.test", dns_name="api.test", slot=-1, locality="eu/a")
+    found = endpoint(80, address="10.0.0.1", dns_name="api.test")
+    data = snapshot(
+        cluster(0, found, dns={"type": kind, "endpoints": [named]}),
+        cluster(1, dns={"type": kind, "endpoints": []}),  # a subset that selects nothing
+    )
+    bootstrap = export_envoy(data, HERE).bootstrap
+    validate(bootstrap, tmp_path)
+    first, second = bootstrap["static_resources"]["clusters"][:2]
+    (group,) = first["load_assignment"]["endpoints"]
+    (only,) = group["lb_endpoints"]
+    address = only["endpoint"]["address"]["socket_address"]
+    assert (first["type"], first["respect_dns_ttl"]) == (kind, True)
+    assert (address["address"], second["type"]) == ("api.test", "STATIC")
+
+
 def test_port_of_its_own_is_guarded_and_does_not_fall_through() -> None:
     hosts = {
         0: {"id": 0, "name": "web:80", "routes": [route((0, 1))]},

@@ -191,6 +191,16 @@ def test_explain_that_cannot_be_asked_is_usage_in_a_line(path: Path, arguments: 
     assert errors[0].startswith("Error: ")
 
 
+def test_explain_resolve_says_what_a_name_resolves_to(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service_entry("api.test", 8080))
+    url = "http://api.test/"
+    done = run_command("explain", "-f", str(path), url, "--resolve", "api.test=10.0.0.1")
+    assert done.stdout.startswith("GET http://api.test/ -> 10.0.0.1:8080"), done.stderr
+    for wrong in ("api.test", "api.test=", "=10.0.0.1", "api.test=10.0.0.1,x"):
+        done = run_command("explain", "-f", str(path), url, "--resolve", wrong)
+        assert done.returncode == 2 and "expected NAME=ADDRESS" in done.stderr
+
+
 def test_explain_unknown_host_names_the_likely_one(path: Path) -> None:
     result = run_command("explain", "-f", str(path), "http://canari/")
     assert result.returncode == 0

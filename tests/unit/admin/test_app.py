@@ -65,6 +65,16 @@ def test_clusters_json_is_envoys(client: Client) -> None:
     assert second["health_status"] == health
 
 
+def test_clusters_show_the_name_behind_an_address(client: Client, status: FixedStatus) -> None:
+    named = {**endpoint(3), "dns_name": "api.test"}
+    status.snapshot["clusters"][1] = cluster(1, NAME, endpoint(1), named)
+    text = client.get("/clusters").text.splitlines()
+    assert f"{NAME}::10.0.0.3:8080::hostname::api.test" in text
+    assert f"{NAME}::10.0.0.1:8080::hostname::" in text
+    (shown,) = client.get("/clusters?format=json").json()["cluster_statuses"]
+    assert [item.get("hostname") for item in shown["host_statuses"]] == [None, "api.test"]
+
+
 def test_config_dump_shows_bytes_as_base64(client: Client, status: FixedStatus) -> None:
     ring = bytes(range(16))
     shown = status.snapshot["clusters"][1]
