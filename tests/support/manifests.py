@@ -57,3 +57,14 @@ def write(folder: Path, text: str, name: str = "mesh.yaml") -> Path:
     path = folder / name
     fresh.rename(path)
     return path
+
+
+def pod(app: str, version: str, target: int) -> str:
+    """A Pod that is a server on 127.0.0.1:`target`, of a Service whose targetPort is `web`."""
+    return f"""\
+apiVersion: v1
+kind: Pod
+metadata: {{name: {app}-{version}, labels: {{app: {app}, version: {version}}}}}
+spec: {{containers: [{{name: {app}, ports: [{{name: web, containerPort: {target}}}]}}]}}
+status: {{podIP: 127.0.0.1, conditions: [{{type: Ready, status: "True"}}]}}
+"""

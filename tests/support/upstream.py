@@ -76,6 +76,12 @@ class Upstream:
         """Return when one more request has arrived whole."""
         assert self._arrived.acquire(timeout=TIMEOUT_S), "no request arrived"
 
+    def forget(self) -> None:
+        """Start again with no request seen."""
+        self.requests.clear()
+        while self._arrived.acquire(blocking=False):
+            pass
+
     async def _set_held(self, event: asyncio.Event) -> None:
         self._held = event
 

@@ -14,7 +14,12 @@ from meshproxy.check import check, check_paths, exit_code, render, summary
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-@pytest.mark.parametrize("name", sorted(item.name for item in EXAMPLES.iterdir() if item.is_dir()))
+NEAR_MISSES = "handwritten"  # warnings are what it is about
+
+
+@pytest.mark.parametrize(
+    "name", sorted({item.name for item in EXAMPLES.iterdir() if item.is_dir()} - {NEAR_MISSES})
+)
 def test_example_passes_strict_check(name):
     pytest.importorskip("meshproxy._fast.ketama")
     problems = check([str(EXAMPLES / name)])
