@@ -55,15 +55,22 @@ def _host_status(endpoint: EndpointData, scoreboard: Scoreboard) -> dict[str, An
         "pod": endpoint["name"],
         "stats": stats,
         "health_status": {
-            "eds_health_status": "HEALTHY" if endpoint["healthy"] else "UNHEALTHY",
+            "eds_health_status": "HEALTHY" if _is_ready_in_discovery(endpoint) else "UNHEALTHY",
+            "failed_active_health_check": endpoint.get("failing", False),
             "failed_outlier_check": is_ejected(scoreboard, endpoint["slot"]),
         },
         "weight": endpoint["weight"],
     }
 
 
+def _is_ready_in_discovery(endpoint: EndpointData) -> bool:
+    return endpoint["healthy"] or endpoint.get("failing", False)
+
+
 def _health_flags(endpoint: EndpointData, scoreboard: Scoreboard) -> str:
-    flags = "" if endpoint["healthy"] else "/failed_eds_health"
+    flags = "/failed_active_hc" if endpoint.get("failing") else ""
+    if not _is_ready_in_discovery(endpoint):
+        flags += "/failed_eds_health"
     if is_ejected(scoreboard, endpoint["slot"]):
         flags += "/failed_outlier_check"
     return flags or "healthy"

@@ -190,6 +190,13 @@ def cli() -> None:
     help="Answer a request that says `x-meshproxy-explain: 1` with the decision, in that header.",
 )
 @flag(
+    "--health-checks",
+    type=click.Choice(["on", "off"]),
+    default="off",
+    show_default=True,
+    help="Carry out the readinessProbes of pods, as the kubelet does in a cluster.",
+)
+@flag(
     "--drain-time",
     "drain_ms",
     callback=parsed_by(parse_duration_ms),
@@ -209,6 +216,7 @@ def run(
     access_log_format: str,
     log_level: str,
     explain_header: bool,
+    health_checks: str,
     drain_ms: int,
 ) -> int:
     """Balance and route traffic by the manifests."""
@@ -228,6 +236,7 @@ def run(
             access_log=access_log,
             access_log_format="json" if access_log_format == "json" else "text",
             explain_header=explain_header,
+            health_checks=health_checks == "on",
             drain_ms=drain_ms,
         )
     )

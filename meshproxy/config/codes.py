@@ -143,6 +143,8 @@ _TABLE = (
          "Nothing, if the host is a DNS name; else write STATIC and its endpoints."),
     Code("MP329", "info", "port without address", "Only a bound listener leads to it.",
          "Bind it: `--listen ADDR:PORT=HOST:PORT`."),
+    Code("MP330", "info", "probe not carried out", "--health-checks does HTTP and TCP only.",
+         "Nothing, if Kubernetes tells readiness; else probe by httpGet or tcpSocket."),
     Code("MP401", "error", "duplicate object", "Defined twice; the first definition counts.",
          "Rename or remove one of them."),
     Code("MP402", "warning", "last good version kept", "The new version was rejected.",

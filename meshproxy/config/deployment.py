@@ -1,4 +1,4 @@
-"""Kubernetes Deployment: no pods of its own here; says which labels they will have."""
+"""Kubernetes Deployment: no pods of its own here; says which labels and probes they will have."""
 
 from __future__ import annotations
 
@@ -8,14 +8,26 @@ from pydantic import Field
 
 from .metadata import Metadata, Resource
 from .model import Model
+from .pod import Container, PodSpec
+
+
+class TemplateSpec(Model):
+    IGNORED: ClassVar[frozenset[str]] = PodSpec.IGNORED | {
+        "hostname",
+        "initContainers",
+        "subdomain",
+    }
+
+    containers: list[Container] = Field(
+        default_factory=list, description="Their probes, for pods that only EndpointSlices name."
+    )
 
 
 class PodTemplate(Model):
-    IGNORED: ClassVar[frozenset[str]] = frozenset({"spec"})
-
     metadata: Metadata = Field(
         default_factory=Metadata, description="Labels that its pods will have."
     )
+    spec: TemplateSpec = Field(default_factory=TemplateSpec, description="Of its pods.")
 
 
 class DeploymentSpec(Model):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from .metadata import Resource
 from .model import Model
+from .probe import Probe
 from .scalar import Port
 
 
@@ -25,7 +26,7 @@ class Container(Model):
     IGNORED: ClassVar[frozenset[str]] = frozenset(
         {
             "args", "command", "env", "envFrom", "image", "imagePullPolicy", "lifecycle",
-            "livenessProbe", "name", "readinessProbe", "resizePolicy", "resources",
+            "livenessProbe", "name", "resizePolicy", "resources",
             "restartPolicyRules", "securityContext", "startupProbe", "stdin", "stdinOnce",
             "terminationMessagePath", "terminationMessagePolicy", "tty", "volumeDevices",
             "volumeMounts", "workingDir",
@@ -36,6 +37,9 @@ class Container(Model):
     restart_policy: str | None = Field(
         default=None,
         description="Of an init container: `Always` makes it a sidecar, whose ports count.",
+    )
+    readiness_probe: Probe | None = Field(
+        default=None, description="Carried out with `--health-checks on`."
     )
 
 
@@ -63,6 +67,13 @@ class PodSpec(Model):
     )
     hostname: str = Field(default="", description="Name of its own below a headless Service.")
     subdomain: str = Field(default="", description="Must be the name of that Service.")
+
+
+    @property
+    def serving_containers(self) -> list[Container]:
+        """Those that run as long as the pod: init containers that are sidecars, too."""
+        sidecars = (item for item in self.init_containers if item.restart_policy == "Always")
+        return [*self.containers, *sidecars]
 
 
 class PodCondition(Model):

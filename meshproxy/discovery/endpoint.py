@@ -26,12 +26,17 @@ class Endpoint:
     @property
     def identity(self) -> str:
         """What a health check's result is kept under: all ports of a pod share it."""
-        return self.name or f"{self.address}:{self.port}"
+        return identity_of(self.name, self.address, self.port)
 
     @property
     def sort_key(self) -> tuple[str, str, int]:
         """Name first, so that a pod keeps its turn when its address changes."""
         return self.name, self.address, self.port
+
+
+def identity_of(name: str, address: str, port: int) -> str:
+    """Endpoint.identity of its parts."""
+    return name or f"{address}:{port}"
 
 
 @functools.lru_cache(maxsize=65536)

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from meshproxy.config.deployment import Deployment
+from meshproxy.config.deployment import Deployment, PodTemplate
+from meshproxy.config.pod import Pod
 from meshproxy.config.problem import Finding, quote
 from meshproxy.config.resource import Key, Resource
 from meshproxy.config.service import Service, ServicePort
@@ -18,7 +19,8 @@ from meshproxy.config.service_entry import ServiceEntry
 
 from .endpoint import Endpoint
 from .entries import entry_endpoints, is_round_robin, names_of
-from .pods import labels_of, workload_endpoints
+from .pods import labels_of, serving_address, workload_endpoints
+from .probes import Target, targets_of
 from .resolution import Resolution, Resolved
 from .slices import service_of, slice_endpoints, targets, unserved_ports
 
@@ -153,12 +155,45 @@ class EndpointIndex:
 
     def will_select(self, service: Resource, labels: dict[str, str]) -> bool:
         """Tell whether the pods of a known Deployment will match the selector and `labels`."""
-        wanted = (selector_of(service) | labels).items()
-        return any(
-            wanted <= _template_labels(template).items()
-            for template in self._templates.values()
-            if template.key.namespace == service.key.namespace
-        )
+        wanted = selector_of(service) | labels
+        return any(self._templates_with(service.key.namespace, wanted))
+
+    def targets(self) -> Iterator[Target]:
+        """Give the health checks of all pods that are behind a service."""
+        for key, resource in self._workloads.items():
+            pod = resource.model
+            address = serving_address(pod) if isinstance(pod, Pod) else None
+            if address is None or not isinstance(pod, Pod) or pod.metadata.deletion_timestamp:
+                continue
+            if key in self._referring or any(self.selecting(key)):
+                yield from targets_of(key.qualified_name, address, pod.spec.serving_containers)
+        for key in self._slices:
+            if key in self._services:
+                yield from self._targets_of_slices(self._services[key])
+
+    def _targets_of_slices(self, service: Resource) -> Iterator[Target]:
+        """Pods that only slices tell of have the probes of the one Deployment that makes them."""
+        selector = selector_of(service)
+        templates = list(self._templates_with(service.key.namespace, selector))
+        if not selector or len(templates) != 1 or not isinstance(service.model, Service):
+            return
+        addresses = {
+            item.identity: item.address
+            for items in self.endpoints(service, service.model.spec.ports).values()
+            for item in items
+            if Key("Pod", *item.name.rpartition("/")[::2]) not in self._workloads
+        }
+        for identity, address in addresses.items():
+            yield from targets_of(identity, address, templates[0].spec.containers)
+
+    def _templates_with(self, namespace: str, labels: dict[str, str]) -> Iterator[PodTemplate]:
+        """Give the templates of Deployments that make pods with these labels."""
+        for resource in self._templates.values():
+            model = resource.model
+            if not isinstance(model, Deployment) or resource.key.namespace != namespace:
+                continue
+            if labels.items() <= model.spec.template.metadata.labels.items():
+                yield model.spec.template
 
     def findings(self, service: Resource) -> Iterator[Finding]:
         """Say why ports of a Service or ServiceEntry have no endpoint."""
@@ -191,7 +226,7 @@ class EndpointIndex:
                 )
 
     def _checked(self, endpoint: Endpoint) -> Endpoint:
-        if endpoint.identity not in self._failing:
+        if not endpoint.healthy or endpoint.identity not in self._failing:
             return endpoint
         return replace(endpoint, healthy=False, is_failing=True)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from meshproxy.config.deployment import Deployment
 from meshproxy.config.pod import Pod
 from meshproxy.config.problem import Finding, quote
 from meshproxy.config.resource import Resource
@@ -16,6 +17,7 @@ from meshproxy.config.workload_entry import WorkloadEntry
 from .endpoint import Endpoint, canonical_address
 from .entries import name_of, place_endpoints
 from .locality import of_labels
+from .probes import probe_findings
 from .resolution import Resolved
 
 FINISHED_PHASES = frozenset({"Failed", "Succeeded"})
@@ -57,15 +59,27 @@ def pod_findings(resource: Resource, is_looked_up: bool) -> Iterator[Finding]:
                 f"expected an IP address, found {quote(model.spec.address)}: not used, as names"
                 " are for a ServiceEntry with resolution DNS",
             )
-    elif isinstance(model, Pod) and model.status.pod_ip:
-        if canonical_address(model.status.pod_ip) is None:
+    elif isinstance(model, Pod):
+        if model.status.pod_ip and canonical_address(model.status.pod_ip) is None:
             yield Finding(
                 "MP406",
                 ("status", "podIP"),
                 f"expected an IP address, found {quote(model.status.pod_ip)}: not used",
             )
-        elif model.status.conditions is None and model.status.phase not in FINISHED_PHASES:
+        elif serving_address(model) is not None and model.status.conditions is None:
             yield Finding("MP405", ("status",), "no conditions: taken as ready")
+        yield from probe_findings(model.spec.containers, "spec", "containers")
+        yield from probe_findings(model.spec.init_containers, "spec", "initContainers")
+    elif isinstance(model, Deployment):
+        containers = model.spec.template.spec.containers
+        yield from probe_findings(containers, "spec", "template", "spec", "containers")
+
+
+def serving_address(pod: Pod) -> str | None:
+    """Give where a Pod is reached, None when it has finished or has no usable address yet."""
+    if not pod.status.pod_ip or pod.status.phase in FINISHED_PHASES:
+        return None
+    return canonical_address(pod.status.pod_ip)
 
 
 def workload_endpoints(
@@ -93,8 +107,8 @@ def allows_names(service: Resource) -> bool:
 def _pod_endpoint(
     service: Resource, port: ServicePort, pod: Pod, resource: Resource
 ) -> Endpoint | None:
-    address = canonical_address(pod.status.pod_ip) if pod.status.pod_ip else None
-    if address is None or pod.status.phase in FINISHED_PHASES:
+    address = serving_address(pod)
+    if address is None:
         return None
     terminating = pod.metadata.deletion_timestamp is not None
     healthy = pod_is_ready(pod) and not terminating
@@ -118,8 +132,7 @@ def _pod_port(port: ServicePort, pod: Pod) -> int | None:
         return port.port
     if isinstance(target, int):
         return target
-    restartable = (item for item in pod.spec.init_containers if item.restart_policy == "Always")
-    for container in (*pod.spec.containers, *restartable):
+    for container in pod.spec.serving_containers:
         for candidate in container.ports:
             if candidate.name == target and candidate.protocol == port.protocol:
                 return candidate.container_port

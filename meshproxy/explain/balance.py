@@ -84,6 +84,8 @@ def pick_reason(
 
 
 def _health(item: EndpointData, sources: Sources | None) -> str:
+    if item.get("failing"):
+        return "not ready: its health check fails"
     found = sources.resource("Pod", item["name"]) if sources is not None else None
     model = found.model if found is not None else None
     if not isinstance(model, Pod):

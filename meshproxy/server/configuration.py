@@ -6,6 +6,8 @@ import time
 from collections.abc import Collection, Sequence
 
 from meshproxy.config.problem import Problem
+from meshproxy.discovery.endpoint import identity_of
+from meshproxy.discovery.probes import Target
 from meshproxy.discovery.resolution import Resolved
 from meshproxy.listen import ListenSpec
 from meshproxy.manifests import load_manifests
@@ -56,3 +58,20 @@ class Configuration:
         if update is not None:
             self.live_since = time.monotonic()
         return update, [problem for problem in problems if problem not in known]
+
+    def set_failing(self, failing: frozenset[str]) -> SnapshotData | None:
+        """Take over which endpoints fail their health checks; give what changed for traffic."""
+        return self._builder.set_failing(failing)
+
+    def probe_targets(self) -> list[Target]:
+        """Give the health checks that the manifests ask for."""
+        return self._builder.probe_targets()
+
+    def clusters_by_identity(self) -> dict[str, list[str]]:
+        """Give the names of the clusters that each endpoint is in."""
+        found: dict[str, list[str]] = {}
+        for cluster in filter(None, self.snapshot["clusters"].values()):
+            for item in cluster["endpoints"]:
+                identity = identity_of(item["name"], item["address"], item["port"])
+                found.setdefault(identity, []).append(cluster["name"])
+        return found

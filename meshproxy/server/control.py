@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -36,6 +36,7 @@ from meshproxy.telemetry.slots import clear_new_slots
 if TYPE_CHECKING:
     from meshproxy.config.problem import Problem
     from meshproxy.discovery.resolution import Resolved
+    from meshproxy.health import Checker, Counts
     from meshproxy.server.configuration import Configuration
     from meshproxy.snapshot.model import SnapshotData
 
@@ -91,6 +92,7 @@ class Control:
         self._names = NameWatch(dns_lookup(options.resolver), self._on_resolved)
         self._exit: asyncio.Future[int] = asyncio.get_event_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._checker: Checker | None = None
 
     async def run(self) -> int:
         options = self._options
@@ -122,6 +124,8 @@ class Control:
         finally:
             supervisor.kill()
             self._names.close()
+            if self._checker is not None:
+                self._checker.close()
             for task in self._tasks:
                 task.cancel()
             if self._tasks:
@@ -159,6 +163,10 @@ class Control:
     @property
     def uptime_s(self) -> float:
         return time.monotonic() - self._started_at
+
+    @property
+    def health_checks(self) -> Mapping[str, Counts]:
+        return self._checker.counts if self._checker is not None else {}
 
     # what they may ask for
 
@@ -205,6 +213,11 @@ class Control:
         self._inherited.tell_predecessor()
         notify.notify_ready()
         self._start(self._watch())
+        if self._options.health_checks:
+            from meshproxy.health import Checker
+
+            self._checker = Checker(self._on_failing)
+            self._update_checks()
         if self._sockets.admin is not None:
             self._start(self._serve_admin(self._sockets.admin))
 
@@ -249,6 +262,7 @@ class Control:
         if news is None:
             return
         self._names.follow(configuration.names)
+        self._update_checks()
         update, problems = news
         if update is None and not problems and not is_expected:
             return
@@ -267,6 +281,18 @@ class Control:
         for name, resolution in found.items():
             shown = ", ".join(resolution.addresses) or resolution.error
             _log.debug("%s: %s, generation %d", name, shown, self.snapshot["generation"])
+
+    def _on_failing(self, failing: frozenset[str]) -> None:
+        """Bring to the workers which pods fail their health checks."""
+        configuration = self._configuration
+        assert configuration is not None
+        self._take_over(lambda: (configuration.set_failing(failing), []))
+
+    def _update_checks(self) -> None:
+        if self._checker is not None and self._configuration is not None:
+            self._checker.update(
+                self._configuration.probe_targets(), self._configuration.clusters_by_identity()
+            )
 
     def _take_over(self, change: Callable[[], _News]) -> _News | None:
         """Make a change of the configuration, say what is new and send what it is for traffic."""

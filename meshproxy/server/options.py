@@ -20,4 +20,5 @@ class Options:
     access_log: str  # a path, "-" or "off"
     access_log_format: Literal["text", "json"]
     explain_header: bool
+    health_checks: bool
     drain_ms: int

@@ -17,6 +17,7 @@ from typing import Any
 
 from meshproxy._fast.rehearsal import IDLE, OPEN, OVERFLOW, Rehearsal, Stage
 from meshproxy._fast.scoreboard import Scoreboard
+from meshproxy.discovery.endpoint import identity_of
 from meshproxy.listen import Address
 from meshproxy.simulate.client import Client
 from meshproxy.simulate.keys import KeyMap, Move
@@ -300,7 +301,7 @@ class Simulation:
 
 
 def _identity(item: EndpointData) -> str:
-    return item["name"] or f"{item['address']}:{item['port']}"
+    return identity_of(item["name"], item["address"], item["port"])
 
 
 def run(builder: Builder, scenario: Scenario) -> Simulation:

@@ -9,6 +9,7 @@ from meshproxy.config.problem import Finding, Problem
 from meshproxy.config.resource import Key
 from meshproxy.config.store import ConfigSet, merge
 from meshproxy.config.verdict import Verdict, verdicts
+from meshproxy.discovery.probes import Target
 from meshproxy.discovery.resolution import Resolved
 
 from . import delta
@@ -104,6 +105,10 @@ class Builder:
         names = self._compiler.registry.endpoints.names
         self._judge(self._touched(stale).union(*(names.get(name, ()) for name in found)))
         return self._advance(), self.problems()
+
+    def probe_targets(self) -> list[Target]:
+        """Give the health checks of the pods behind services."""
+        return list(self._compiler.registry.endpoints.targets())
 
     def set_failing(self, failing: frozenset[str]) -> SnapshotData | None:
         """Say which endpoints fail their health checks, by discovery's Endpoint.identity; gives

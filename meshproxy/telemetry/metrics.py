@@ -182,10 +182,19 @@ class ScoreboardCollector(Collector):
             out = sum(is_ejected(self._status.scoreboard, e["slot"]) for e in cluster["endpoints"])
             ejected.add_metric([name], out)
         yield from families.values()
+        yield from self._collect_health_checks()
         yield by_class
         yield healthy
         yield total
         yield ejected
+
+    def _collect_health_checks(self) -> Iterator[Metric]:
+        for key in ("attempt", "success", "failure"):
+            name = f"envoy_cluster_health_check_{key}"
+            family = UnknownMetricFamily(name, _title(name), labels=[_CLUSTER])
+            for cluster, counts in self._status.health_checks.items():
+                family.add_metric([cluster], getattr(counts, key))
+            yield family
 
     def _count_classes(self, cluster_id: int) -> dict[str, int]:
         classes: dict[str, int] = {}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.listen import Address
 from meshproxy.snapshot.model import SnapshotData
+
+if TYPE_CHECKING:
+    from meshproxy.health import Counts
 
 
 class ProxyStatus(Protocol):
@@ -39,3 +42,6 @@ class ProxyStatus(Protocol):
     def rejected_objects(self) -> int: ...
     @property
     def uptime_s(self) -> float: ...
+    @property
+    def health_checks(self) -> Mapping[str, Counts]:
+        """Probes by cluster name; empty when health checks are off."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshproxy._fast.scoreboard import Scoreboard
+from meshproxy.health import Counts
 from meshproxy.listen import Address
 from meshproxy.snapshot.model import ClusterData, EndpointData, SnapshotData
 
@@ -51,6 +52,7 @@ class FixedStatus:
         self.config_age_s = 1.5
         self.rejected_objects = 1
         self.uptime_s = 12.0
+        self.health_checks: dict[str, Counts] = {}
         self.calls: list[str] = []
 
     def drain_listeners(self) -> None:

@@ -61,7 +61,11 @@ def test_clusters_json_is_envoys(client: Client) -> None:
     assert first["address"]["socket_address"] == {"address": "10.0.0.1", "port_value": 8080}
     assert first["pod"] == "default/nginx-1"
     assert {"name": "rq_active", "value": "0", "type": "GAUGE"} in first["stats"]
-    health = {"eds_health_status": "UNHEALTHY", "failed_outlier_check": False}
+    health = {
+        "eds_health_status": "UNHEALTHY",
+        "failed_active_health_check": False,
+        "failed_outlier_check": False,
+    }
     assert second["health_status"] == health
 
 
