@@ -34,7 +34,7 @@ class Counts(TypedDict):
 def count(scene: str, ports: tuple[int, ...], run: Path) -> Counts:
     """Return what a request of the scene costs."""
     folder = run / scene
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     snapshot = _snapshot(scene, ports, folder)
     texts = [_bytes(request) for request in _requests(scene)]
     log = str(folder / "access.log") if scene == "mesh" else "off"

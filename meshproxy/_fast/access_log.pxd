@@ -2,6 +2,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from .buffer cimport Buffer
+from .clib.system cimport time_t
 from .types cimport Detail
 
 # What a line says. All pointers are borrowed for the call; a NULL or empty text prints as "-".
@@ -34,14 +35,13 @@ cdef class AccessLog:
     cdef readonly int fd           # borrowed from the engine's caller
     cdef bint is_json
     cdef Buffer lines
+    cdef time_t second             # that stamp was made for
+    cdef char stamp[24]
     cdef bint is_torn              # the last byte written was not the end of a line
 
     cdef int record(self, LogEntry* e) except -1
     cdef void flush(self) noexcept
+    cdef char* begin(self, const LogEntry* e) except NULL
     cdef int text(self, LogEntry* e) except -1
     cdef int json(self, LogEntry* e) except -1
-    cdef int put(self, const char* p, size_t n) except -1
-    cdef int put_text(self, LogText* t, bint escape) except -1
-    cdef int put_number(self, uint64_t value) except -1
-    cdef int json_text(self, const char* name, LogText* t) except -1
-    cdef int json_number(self, const char* name, uint64_t value) except -1
+    cdef uint32_t put_time(self, char* out) noexcept

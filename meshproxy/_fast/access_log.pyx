@@ -1,16 +1,18 @@
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint8_t
-from libc.string cimport strlen
+from libc.string cimport memcpy, strlen
 
 cimport cython
 
 from .clib.socket cimport write
-from .clib.system cimport CLOCK_REALTIME, clock_gettime, gmtime_r, time_t, timespec, tm
+from .clib.system cimport CLOCK_REALTIME, clock_gettime, gmtime_r, timespec, tm
 from .reply cimport detail_text, put_flags
-from .scan cimport scan_find, scan_put_decimal
+from .scan cimport scan_find, scan_is_plain, scan_put_decimal
 
 cdef enum:
     FLUSH_BYTES = 65536
+    LINE_BYTES = 1024              # of a line, without its texts
+    ESCAPED = 6                    # most that one byte of a text becomes
 
 cdef const char* HEX = "0123456789abcdef"
 
@@ -24,6 +26,7 @@ cdef class AccessLog:
         self.is_json = format == "json"
         self.lines = Buffer()
         self.is_torn = False
+        self.second = -1
 
     cdef int record(self, LogEntry* e) except -1:
         if self.is_json:
@@ -53,152 +56,155 @@ cdef class AccessLog:
                 self.is_torn = self.lines.bytes_at()[n - 1] != c'\n'
             self.lines.consume(<size_t>n)
 
-    cdef int put(self, const char* p, size_t n) except -1:
-        return self.lines.append(p, n)
-
-    cdef int put_number(self, uint64_t value) except -1:
-        cdef char digits[20]
-        return self.put(digits, scan_put_decimal(digits, value))
-
-    # Quotes, backslashes and bytes outside printable ASCII leave as \xHH (JSON: \u00HH).
-    cdef int put_text(self, LogText* t, bint escape) except -1:
-        cdef size_t i, start = 0
-        cdef uint8_t c
-        cdef char code[6]
-        if t.n == 0:
-            return self.put(b"-", 1)
-        if not escape:
-            return self.put(t.p, t.n)
-        for i in range(t.n):
-            c = <uint8_t>t.p[i]
-            if 0x20 <= c < 0x7f and c != c'"' and c != c'\\':
-                continue
-            self.put(t.p + start, i - start)
-            start = i + 1
-            code[0] = c'\\'
-            if self.is_json:
-                code[1], code[2], code[3] = c'u', c'0', c'0'
-                code[4], code[5] = HEX[c >> 4], HEX[c & 15]
-                self.put(code, 6)
-            else:
-                code[1], code[2], code[3] = c'x', HEX[c >> 4], HEX[c & 15]
-                self.put(code, 4)
-        return self.put(t.p + start, t.n - start)
+    # Room for a line at most this long: no piece of it is checked again.
+    cdef char* begin(self, const LogEntry* e) except NULL:
+        return self.lines.reserve(LINE_BYTES + ESCAPED * (
+            e.method.n + e.path.n + e.forwarded_for.n + e.user_agent.n + e.request_id.n + e.authority.n
+            + e.upstream_host.n + e.cluster.n + e.route.n + e.remote.n))
 
     cdef int text(self, LogEntry* e) except -1:
-        cdef char buf[64]
-        cdef const char* detail = detail_text(e.detail)
-        self.put(b"[", 1)
-        self.put(buf, put_time(buf))
-        self.put(b'] "', 3)
-        self.put_text(&e.method, True)
-        self.put(b" ", 1)
-        self.put_text(&e.path, True)
-        self.put(b' HTTP/1.1" ' if e.minor else b' HTTP/1.0" ', 11)
-        self.put_number(e.status)
-        self.put(b" ", 1)
-        self.put(buf, put_flags(buf, e.flags))
-        self.put(b" ", 1)
-        self.put(detail, strlen(detail))
-        self.put(b' - "-" ', 7)
-        self.put_number(e.bytes_received)
-        self.put(b" ", 1)
-        self.put_number(e.bytes_sent)
-        self.put(b" ", 1)
-        self.put_number(e.duration_us // 1000)
-        self.put(b" ", 1)
+        cdef char* at = self.begin(e)
+        at = put(at, b"[", 1)
+        at += self.put_time(at)
+        at = put(at, b'] "', 3)
+        at = put_text(at, &e.method)
+        at = put(at, b" ", 1)
+        at = put_text(at, &e.path)
+        at = put(at, b' HTTP/1.1" ' if e.minor else b' HTTP/1.0" ', 11)
+        at += scan_put_decimal(at, e.status)
+        at = put(at, b" ", 1)
+        at += put_flags(at, e.flags)
+        at = put(at, b" ", 1)
+        at = put(at, detail_text(e.detail), strlen(detail_text(e.detail)))
+        at = put(at, b' - "-" ', 7)
+        at += scan_put_decimal(at, e.bytes_received)
+        at = put(at, b" ", 1)
+        at += scan_put_decimal(at, e.bytes_sent)
+        at = put(at, b" ", 1)
+        at += scan_put_decimal(at, e.duration_us // 1000)
+        at = put(at, b" ", 1)
         if e.has_service_ms:
-            self.put_number(e.service_ms)
+            at += scan_put_decimal(at, e.service_ms)
         else:
-            self.put(b"-", 1)
-        self.put(b' "', 2)
-        self.put_text(&e.forwarded_for, True)
-        self.put(b'" "', 3)
-        self.put_text(&e.user_agent, True)
-        self.put(b'" "', 3)
-        self.put_text(&e.request_id, True)
-        self.put(b'" "', 3)
-        self.put_text(&e.authority, True)
-        self.put(b'" "', 3)
-        self.put_text(&e.upstream_host, False)
-        self.put(b'" ', 2)
-        self.put_text(&e.cluster, False)
-        self.put(b" - - ", 5)
-        self.put_text(&e.remote, False)
-        self.put(b" - ", 3)
-        self.put_text(&e.route, True)
-        return self.put(b"\n", 1)
-
-    cdef int json_text(self, const char* name, LogText* t) except -1:
-        self.put(b',"', 2)
-        self.put(name, strlen(name))
-        if t.n == 0:
-            return self.put(b'":null', 6)
-        self.put(b'":"', 3)
-        self.put_text(t, True)
-        return self.put(b'"', 1)
-
-    cdef int json_number(self, const char* name, uint64_t value) except -1:
-        self.put(b',"', 2)
-        self.put(name, strlen(name))
-        self.put(b'":', 2)
-        return self.put_number(value)
+            at = put(at, b"-", 1)
+        at = put(at, b' "', 2)
+        at = put_text(at, &e.forwarded_for)
+        at = put(at, b'" "', 3)
+        at = put_text(at, &e.user_agent)
+        at = put(at, b'" "', 3)
+        at = put_text(at, &e.request_id)
+        at = put(at, b'" "', 3)
+        at = put_text(at, &e.authority)
+        at = put(at, b'" "', 3)
+        at = put_text(at, &e.upstream_host)
+        at = put(at, b'" ', 2)
+        at = put_text(at, &e.cluster)
+        at = put(at, b" - - ", 5)
+        at = put_text(at, &e.remote)
+        at = put(at, b" - ", 3)
+        at = put_text(at, &e.route)
+        return self.lines.commit(put(at, b"\n", 1))
 
     cdef int json(self, LogEntry* e) except -1:
-        cdef char buf[64]
+        cdef char flags[64]
         cdef LogText t
-        self.put(b'{"start_time":"', 15)
-        self.put(buf, put_time(buf))
-        self.put(b'"', 1)
-        self.json_text("method", &e.method)
-        self.json_text("path", &e.path)
+        cdef char* at = self.begin(e)
+        at = put(at, b'{"start_time":"', 15)
+        at += self.put_time(at)
+        at = put(at, b'"', 1)
+        at = json_text(at, b"method", &e.method)
+        at = json_text(at, b"path", &e.path)
         t.p = b"HTTP/1.1" if e.minor else b"HTTP/1.0"
         t.n = 8
-        self.json_text("protocol", &t)
-        self.json_number("response_code", e.status)
-        t.p = buf
-        t.n = put_flags(buf, e.flags)
-        self.json_text("response_flags", &t)
+        at = json_text(at, b"protocol", &t)
+        at = json_number(at, b"response_code", e.status)
+        t.p = flags
+        t.n = put_flags(flags, e.flags)
+        at = json_text(at, b"response_flags", &t)
         t.p = detail_text(e.detail)
         t.n = strlen(t.p)
-        self.json_text("response_code_details", &t)
-        self.json_number("bytes_received", e.bytes_received)
-        self.json_number("bytes_sent", e.bytes_sent)
-        self.json_number("duration", e.duration_us // 1000)
+        at = json_text(at, b"response_code_details", &t)
+        at = json_number(at, b"bytes_received", e.bytes_received)
+        at = json_number(at, b"bytes_sent", e.bytes_sent)
+        at = json_number(at, b"duration", e.duration_us // 1000)
         if e.has_service_ms:
-            self.json_number("upstream_service_time", e.service_ms)
-        self.json_text("x_forwarded_for", &e.forwarded_for)
-        self.json_text("user_agent", &e.user_agent)
-        self.json_text("request_id", &e.request_id)
-        self.json_text("authority", &e.authority)
-        self.json_text("upstream_host", &e.upstream_host)
-        self.json_text("upstream_cluster", &e.cluster)
-        self.json_text("downstream_remote_address", &e.remote)
-        self.json_text("route_name", &e.route)
-        return self.put(b"}\n", 2)
+            at = json_number(at, b"upstream_service_time", e.service_ms)
+        at = json_text(at, b"x_forwarded_for", &e.forwarded_for)
+        at = json_text(at, b"user_agent", &e.user_agent)
+        at = json_text(at, b"request_id", &e.request_id)
+        at = json_text(at, b"authority", &e.authority)
+        at = json_text(at, b"upstream_host", &e.upstream_host)
+        at = json_text(at, b"upstream_cluster", &e.cluster)
+        at = json_text(at, b"downstream_remote_address", &e.remote)
+        at = json_text(at, b"route_name", &e.route)
+        return self.lines.commit(put(at, b"}\n", 2))
+
+    # "2026-01-31T23:59:59.123Z", 24 bytes; all but the milliseconds is made once a second.
+    cdef uint32_t put_time(self, char* out) noexcept:
+        cdef timespec ts
+        cdef tm t
+        clock_gettime(CLOCK_REALTIME, &ts)
+        if ts.tv_sec != self.second:
+            self.second = ts.tv_sec
+            gmtime_r(&self.second, &t)
+            memcpy(self.stamp, b"    -  -  T  :  :  .   Z", 24)
+            put_digits(self.stamp, t.tm_year + 1900, 4)
+            put_digits(self.stamp + 5, t.tm_mon + 1, 2)
+            put_digits(self.stamp + 8, t.tm_mday, 2)
+            put_digits(self.stamp + 11, t.tm_hour, 2)
+            put_digits(self.stamp + 14, t.tm_min, 2)
+            put_digits(self.stamp + 17, t.tm_sec, 2)
+        memcpy(out, self.stamp, 24)
+        put_digits(out + 20, <int>(ts.tv_nsec // 1000000), 3)
+        return 24
 
 
-# "2026-01-31T23:59:59.123Z", 24 bytes.
-cdef uint32_t put_time(char* out) noexcept:
-    cdef timespec ts
-    cdef time_t when
-    cdef tm t
-    clock_gettime(CLOCK_REALTIME, &ts)
-    when = ts.tv_sec
-    gmtime_r(&when, &t)
-    put_digits(out, t.tm_year + 1900, 4)
-    put_digits(out + 5, t.tm_mon + 1, 2)
-    put_digits(out + 8, t.tm_mday, 2)
-    put_digits(out + 11, t.tm_hour, 2)
-    put_digits(out + 14, t.tm_min, 2)
-    put_digits(out + 17, t.tm_sec, 2)
-    put_digits(out + 20, <int>(ts.tv_nsec // 1000000), 3)
-    out[4] = out[7] = c'-'
-    out[10] = c'T'
-    out[13] = out[16] = c':'
-    out[19] = c'.'
-    out[23] = c'Z'
-    return 24
+cdef inline char* put(char* out, const char* p, size_t n) noexcept nogil:
+    memcpy(out, p, n)
+    return out + n
+
+
+cdef inline char* put_text(char* out, const LogText* t) noexcept nogil:
+    if t.n == 0:
+        return put(out, b"-", 1)
+    return put_escaped(out, t, False)
+
+
+# Quotes, backslashes and bytes outside printable ASCII leave as \xHH (JSON: \u00HH).
+cdef char* put_escaped(char* out, const LogText* t, bint is_json) noexcept nogil:
+    cdef size_t i
+    cdef uint8_t c
+    if scan_is_plain(t.p, t.n):
+        return put(out, t.p, t.n)
+    for i in range(t.n):
+        c = <uint8_t>t.p[i]
+        if 0x20 <= c < 0x7f and c != c'"' and c != c'\\':
+            out = put(out, <const char*>&c, 1)
+            continue
+        out = put(out, b"\\u00", 4) if is_json else put(out, b"\\x", 2)
+        out = put(out, &HEX[c >> 4], 1)
+        out = put(out, &HEX[c & 15], 1)
+    return out
+
+
+cdef char* json_name(char* out, const char* name) noexcept nogil:
+    out = put(out, b',"', 2)
+    out = put(out, name, strlen(name))
+    return put(out, b'":', 2)
+
+
+cdef char* json_text(char* out, const char* name, const LogText* t) noexcept nogil:
+    out = json_name(out, name)
+    if t.n == 0:
+        return put(out, b"null", 4)
+    out = put(out, b'"', 1)
+    out = put_escaped(out, t, True)
+    return put(out, b'"', 1)
+
+
+cdef char* json_number(char* out, const char* name, uint64_t value) noexcept nogil:
+    out = json_name(out, name)
+    return out + scan_put_decimal(out, value)
 
 
 cdef inline void put_digits(char* out, int value, int width) noexcept nogil:

@@ -17,6 +17,9 @@ cdef class Buffer:
     cdef inline char* bytes_at(self) noexcept:
         return self.data + self.head
 
+    # Room for n > 0 bytes behind those held; what was written there counts once commit() has heard where it ends.
+    cdef char* reserve(self, size_t n) except NULL
+    cdef int commit(self, const char* end) except -1
     cdef int append(self, const char* p, size_t n) except -1
     cdef void consume(self, size_t n) noexcept
     cdef void clear(self) noexcept

@@ -17,6 +17,13 @@ cdef class Buffer:
         free(self.data)
 
     cdef int append(self, const char* p, size_t n) except -1:
+        if n == 0:
+            return 0
+        memcpy(self.reserve(n), p, n)
+        self.tail += n
+        return 0
+
+    cdef char* reserve(self, size_t n) except NULL:
         cdef size_t want, have = self.tail - self.head
         cdef char* grown
         if self.tail + n > self.size:
@@ -33,8 +40,10 @@ cdef class Buffer:
                     raise MemoryError()
                 self.data = grown
                 self.size = want
-        memcpy(self.data + self.tail, p, n)
-        self.tail += n
+        return self.data + self.tail
+
+    cdef int commit(self, const char* end) except -1:
+        self.tail = <size_t>(end - self.data)
         return 0
 
     cdef void consume(self, size_t n) noexcept:

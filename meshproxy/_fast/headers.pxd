@@ -3,7 +3,7 @@
 #   (1) every span lies inside [0, size) of the buffer that was parsed; the table holds no pointer
 #   (2) slot[id] is the first field with that id, or -1
 #   (3) fields[i].name is a token, fields[i].value holds no CR, LF, NUL or other control byte but HTAB
-from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from .types cimport Method, Span
 
@@ -44,6 +44,7 @@ cdef enum HeaderFlag:
 
 cdef struct HeaderTable:
     int count
+    uint64_t names             # a bit for each name by its hash: a clear bit means that none is here
     int16_t slot[H_COUNT]
     HeaderField fields[MAX_HEADERS]
 
@@ -60,7 +61,8 @@ cdef struct RequestView:
     HeaderTable headers
 
 cdef void table_clear(HeaderTable* t) noexcept nogil
-cdef HeaderId header_id(const char* name, size_t n) noexcept nogil
+# Id of a name, in any case; sets its bit in names[0].
+cdef HeaderId header_id(const char* name, size_t n, uint64_t* names) noexcept nogil
 # Index of the first field at or after `start` with this lower-case name, or -1.
 cdef int table_find(const HeaderTable* t, const char* base, const char* name, size_t n,
                     int start) noexcept nogil

@@ -73,12 +73,15 @@ _build_known()
 
 cdef void table_clear(HeaderTable* t) noexcept nogil:
     t.count = 0
+    t.names = 0
     memset(t.slot, 0xff, sizeof(t.slot))
 
 
-cdef HeaderId header_id(const char* name, size_t n) noexcept nogil:
-    cdef KnownName* k = &known[name_hash(name, n)]
-    if k.n == n and scan_ieq(k.name, name, n):
+cdef HeaderId header_id(const char* name, size_t n, uint64_t* names) noexcept nogil:
+    cdef uint32_t h = name_hash(name, n)
+    cdef KnownName* k = &known[h]
+    names[0] |= <uint64_t>1 << (h & 63)
+    if k.n == n and scan_is_name(name, k.name, n):
         return <HeaderId>k.id
     return H_OTHER
 

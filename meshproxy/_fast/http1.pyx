@@ -54,7 +54,7 @@ cdef int parse_fields(HeaderTable* t, const char* base, uint32_t at, uint32_t si
         f.value_len = end - v
         if not scan_value_ok(base + v, end - v):
             return BAD
-        hid = header_id(base + f.name, name_len)
+        hid = header_id(base + f.name, name_len, &t.names)
         f.id = hid
         if t.slot[hid] < 0:
             t.slot[hid] = <int16_t>t.count

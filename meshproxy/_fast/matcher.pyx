@@ -1,10 +1,7 @@
 from meshproxy._fast.literal import required_literal
 
-from libc.string cimport memcmp
-
 cimport cython
 
-from .clib.system cimport memmem
 from .headers cimport *
 from .scan cimport *
 
@@ -38,12 +35,30 @@ cdef class Condition:
         self.ignore_case = ignore_case and self.op != OP_REGEX
         self.is_inverted = inverted
         self.header = H_OTHER
+        self.names = 0
         if self.kind == COND_HEADER:
-            self.header = header_id(self.name, len(self.name))
+            self.header = header_id(self.name, len(self.name), &self.names)
             if not HAS_SLOT[self.header]:
                 self.header = H_OTHER
         self.fullmatch = compile_regex(self.value).fullmatch if self.op == OP_REGEX else None
         self.literal = required_literal(value) if self.op == OP_REGEX else b""
+
+    cdef void quicken(self, Check* c) noexcept:
+        c.kind = self.kind
+        c.op = OP_PRESENT
+        c.names = self.names
+        c.text = NULL
+        c.text_len = 0
+        if self.is_inverted or self.ignore_case or (self.kind != COND_URI and self.kind != COND_HEADER):
+            c.kind = COND_METHOD   # never rejects
+        elif self.kind == COND_URI and self.op == OP_REGEX and len(self.literal):
+            c.op = self.op
+            c.text = self.literal
+            c.text_len = len(self.literal)
+        elif self.kind == COND_URI and self.op != OP_REGEX:
+            c.op = self.op
+            c.text = self.value
+            c.text_len = len(self.value)
 
     cdef int holds(self, const RequestView* v) except -1:
         cdef int result

@@ -40,6 +40,7 @@ cdef class Reactor:
     cdef list again_spare
     cdef object wakeup             # loop handle that calls run() for the next timer, or None
     cdef uint64_t wakeup_us        # when; 0 = none
+    cdef uint64_t soonest_us       # earliest deadline armed since that was settled; 0 = none
     cdef bint is_running
     cdef uint64_t now_us           # monotonic, refreshed for each batch and event
     cdef object on_batch_end       # Python callable run once after a batch that set batch_end_wanted

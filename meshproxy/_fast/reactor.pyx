@@ -56,7 +56,7 @@ cdef class Reactor:
         self.again_list = []
         self.again_spare = []
         self.wakeup = None
-        self.wakeup_us = 0
+        self.wakeup_us = self.soonest_us = 0
         self.is_running = False
         self.on_batch_end = None
         self.batch_end_wanted = False
@@ -132,7 +132,9 @@ cdef class Reactor:
 
     cdef int arm(self, Timer* t, uint64_t deadline_us) except -1:
         self.wheel.arm(t, deadline_us)
-        if not self.is_running and (self.wakeup_us == 0 or deadline_us < self.wakeup_us):
+        if self.soonest_us == 0 or deadline_us < self.soonest_us:
+            self.soonest_us = deadline_us
+        if not self.is_running:
             self.schedule_wakeup()
 
     cdef void cancel(self, Timer* t) noexcept:
@@ -224,8 +226,12 @@ cdef class Reactor:
             h.on_error()
 
     cdef int schedule_wakeup(self) except -1:
-        cdef uint64_t due_us
-        cdef uint64_t due_in = self.wheel.next_due_in(self.now_us)
+        cdef uint64_t due_us, due_in
+        # Most batches only move deadlines away: the wakeup that stands finds nothing due, and looks again.
+        if self.wakeup_us != 0 and (self.soonest_us == 0 or self.soonest_us >= self.wakeup_us):
+            return 0
+        self.soonest_us = 0
+        due_in = self.wheel.next_due_in(self.now_us)
         if due_in == 0:
             return 0
         due_us = self.now_us + due_in

@@ -5,6 +5,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from .headers cimport RequestView
+from .matcher cimport Check
 from .random cimport RandomState
 from .route cimport Route
 
@@ -38,6 +39,8 @@ cdef class VirtualHost:
     cdef readonly int id
     cdef readonly str name
     cdef readonly list routes
+    cdef Check* checks             # of all conditions, route by route; borrow from routes
+    cdef int* ends                 # by route: where its checks end
 
     cdef Route match(self, const RequestView* v)
 

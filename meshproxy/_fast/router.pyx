@@ -6,7 +6,7 @@ from libc.string cimport memcmp
 cimport cython
 
 from .headers cimport table_find
-from .matcher cimport cookie_find, query_find
+from .matcher cimport *
 from .random cimport rotl
 from .route cimport *
 from .scan cimport *
@@ -140,11 +140,42 @@ cdef class VirtualHost:
     def __cinit__(self, data, scoreboard):
         self.id = data["id"]
         self.name = data["name"]
-        self.routes = [Route(r, scoreboard) for r in data["routes"]]
+        cdef Route r
+        cdef Condition c
+        cdef int used = 0
+        self.routes = [Route(item, scoreboard) for item in data["routes"]]
+        for r in self.routes:
+            used += len(r.conditions)
+        self.checks = <Check*>calloc(used + 1, sizeof(Check))
+        self.ends = <int*>calloc(len(self.routes) + 1, sizeof(int))
+        if self.checks == NULL or self.ends == NULL:
+            raise MemoryError()
+        used = 0
+        for i, r in enumerate(self.routes):
+            for c in r.conditions:
+                c.quicken(&self.checks[used])
+                used += 1
+            self.ends[i] = used
+
+    def __dealloc__(self):
+        free(self.checks)
+        free(self.ends)
 
     cdef Route match(self, const RequestView* v):
         cdef Route r
-        for r in self.routes:
+        cdef int i, at = 0
+        cdef bint is_rejected
+        for i in range(len(self.routes)):
+            is_rejected = False
+            while at < self.ends[i]:
+                if check_rejects(&self.checks[at], v):
+                    is_rejected = True
+                    break
+                at += 1
+            at = self.ends[i]
+            if is_rejected:
+                continue
+            r = <Route>self.routes[i]
             if r.first_failing(v) < 0:
                 return r
         return None

@@ -7,6 +7,7 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <stddef.h>
+    #include <string.h>
     /* Grammar classes per byte, RFC 9110 5.6.2 and RFC 3986. */
     #define MP_TOKEN  1   /* tchar */
     #define MP_TARGET 2   /* a byte a request target may hold: VCHAR but '#' (RFC 9112 3.2) */
@@ -35,10 +36,35 @@ cdef extern from *:
         }
         return !bad;
     }
+    /* Printable ASCII without quote and backslash. No early exit: it vectorises. */
+    static inline int mp_is_plain(const char *p, size_t n) {
+        uint8_t bad = 0;
+        for (size_t i = 0; i < n; i++) {
+            uint8_t c = (uint8_t)p[i];
+            bad |= (uint8_t)((c < 0x20) | (c > 0x7e) | (c == '"') | (c == '\\\\'));
+        }
+        return !bad;
+    }
     static inline int mp_ieq(const char *a, const char *b, size_t n) {
         for (size_t i = 0; i < n; i++)
             if (mp_lower((uint8_t)a[i]) != mp_lower((uint8_t)b[i])) return 0;
         return 1;
+    }
+    /* Is the token a[0..n) the name k, which is lower-case letters, digits and hyphens? Bit 5 is what tells their
+     * cases apart, and no other token character becomes one of them with it set. Eight bytes a step. */
+    static inline int mp_is_name(const char *a, const char *k, size_t n) {
+        const uint64_t bit = 0x2020202020202020ULL;
+        uint64_t x, y, diff = 0;
+        if (n < 8) {
+            for (size_t i = 0; i < n; i++) diff |= (uint8_t)(a[i] | 0x20) ^ (uint8_t)k[i];
+            return diff == 0;
+        }
+        for (size_t i = 0; i + 8 < n; i += 8) {
+            memcpy(&x, a + i, 8); memcpy(&y, k + i, 8);
+            diff |= (x | bit) ^ y;
+        }
+        memcpy(&x, a + n - 8, 8); memcpy(&y, k + n - 8, 8);
+        return (diff | ((x | bit) ^ y)) == 0;
     }
     """
     enum:
@@ -48,6 +74,8 @@ cdef extern from *:
     size_t scan_span "mp_span" (const char* p, size_t n, uint8_t cls) noexcept nogil
     bint scan_value_ok "mp_value_ok" (const char* p, size_t n) noexcept nogil
     bint scan_ieq "mp_ieq" (const char* a, const char* b, size_t n) noexcept nogil
+    bint scan_is_plain "mp_is_plain" (const char* p, size_t n) noexcept nogil
+    bint scan_is_name "mp_is_name" (const char* a, const char* k, size_t n) noexcept nogil
     uint8_t scan_lower "mp_lower" (uint8_t c) noexcept nogil
 
 

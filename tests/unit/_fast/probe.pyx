@@ -175,7 +175,8 @@ def set_cluster_cursor(Scoreboard scoreboard, int slot, uint64_t value):
 
 def known_id(bytes name):
     """The id of a header name; 0 = no known one."""
-    return <int>header_id(name, len(name))
+    cdef uint64_t names = 0
+    return <int>header_id(name, len(name), &names)
 
 
 def span_of(bytes data, int cls):

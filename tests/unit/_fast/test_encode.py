@@ -6,7 +6,7 @@ import pytest
 
 from meshproxy._fast import inspect
 
-ID = b"x-request-id: 4b2f57bc-63f5-4e99-a254-659487f1e6fb\r\n"
+ID = b"x-request-id: 99ec5f36-cb75-42b4-bf6e-1f784956452a\r\n"
 PROTO = b"x-forwarded-proto: http\r\n"
 ATTEMPT = b"x-envoy-attempt-count: 1\r\n"
 DATE = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
