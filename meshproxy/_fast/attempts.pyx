@@ -73,7 +73,7 @@ cdef class Attempts(UpstreamSink):
     cdef Endpoint choose_endpoint(self):
         cdef PickRequest request
         request.random = &self.rt.random
-        request.attempt = self.retry_count
+        request.attempt = 0
         request.now_us = self.rt.reactor.now_us
         request.hash = self.hash
         request.has_hash = self.has_hash

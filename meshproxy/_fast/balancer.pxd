@@ -1,37 +1,32 @@
-# balancer.pxd: what every policy is: a pure choice among the healthy endpoints of one cluster.
+# balancer.pxd: what every policy is: a pure choice among endpoints that may all be picked.
 from libc.stdint cimport uint32_t, uint64_t
 
-from libc.math cimport pow
-
 from .random cimport RandomState, random_next
-from .scoreboard cimport Cursor, EndpointColumn, EndpointState
+from .scoreboard cimport EndpointColumn
 
 # What a pick may look at. Borrowed for the call.
 cdef struct PickRequest:
     RandomState* random
     uint64_t hash
     bint has_hash
-    uint32_t attempt               # 0 first try, then 1, 2, ... for retries
+    uint32_t attempt               # of this pick: the caller refused as many choices
     uint64_t now_us                # monotonic
-    bint skips_ejected             # some endpoint of the cluster is ejected, or warming up
 
-# The endpoints a balancer chooses from; fixed for the life of its cluster.
+# The endpoints a balancer chooses from; fixed for its life, but for `ramp`.
 cdef struct Candidates:
     int count
     int workers                    # columns to sum: 1..workers
     size_t stride                  # bytes between the same slot of two workers' columns
-    uint32_t* weights              # owned by the Cluster
+    uint32_t* weights              # owned by the Tier
     EndpointColumn** columns       # worker 1's column of each endpoint; owned array, borrowed columns
-    Cursor* cursor                 # shared: round robin turn, latest ejection
-    EndpointState** states         # of each endpoint; owned array, borrowed states
-    uint64_t warmup_us             # slow start window; 0 = off
-    double warmup_least            # factor at its beginning
-    double warmup_power            # 1 / aggression
+    uint64_t* turn                 # shared by all workers; borrowed
+    double* ramp                   # owned; the share of its weight that slow start leaves each, the largest 1.0
+    bint is_warming                # some ramp is below 1.0
 
 cdef class Balancer:
-    cdef Candidates* set           # borrowed from the Cluster that owns this balancer
+    cdef Candidates* set           # borrowed from the Tier that owns this balancer
 
-    # Index of the chosen endpoint, or -1 when request.skips_ejected and none admits; called with count >= 1.
+    # Index of the chosen endpoint; called with count >= 1.
     cdef int pick(self, PickRequest* request) noexcept
 
 cdef inline uint32_t active_requests(Candidates* c, int i) noexcept nogil:
@@ -43,37 +38,7 @@ cdef inline uint32_t active_requests(Candidates* c, int i) noexcept nogil:
     return sum
 
 
-cdef inline bint is_admitting(Candidates* c, int i, uint64_t now_us) noexcept nogil:
-    return c.states[i].ejected_until_us <= now_us
-
-
-# Share of its weight an endpoint has while it warms up (ISTIO 3.9), 1.0 outside the window.
-cdef inline double warmup_factor(Candidates* c, int i, uint64_t now_us) noexcept nogil:
-    cdef uint64_t seen = c.states[i].first_seen_us
-    cdef uint64_t age = now_us - seen if now_us > seen else 0
-    cdef double factor
-    if c.warmup_us == 0 or seen == 0 or age >= c.warmup_us:
-        return 1.0
-    factor = pow(<double>(age if age > 1000 else 1000) / <double>c.warmup_us, c.warmup_power)
-    return factor if factor > c.warmup_least else c.warmup_least
-
-
-# An endpoint in its warm-up takes its turn with the probability of its factor.
-cdef inline bint takes_turn(Candidates* c, int i, PickRequest* r) noexcept nogil:
-    cdef double factor
-    if not is_admitting(c, i, r.now_us):
-        return False
-    if c.warmup_us == 0:
-        return True
-    factor = warmup_factor(c, i, r.now_us)
-    return factor >= 1.0 or <double>(random_next(r.random) >> 11) * (1.0 / 9007199254740992.0) < factor
-
-
-# The first that admits, from i on; -1 = none.
-cdef inline int first_admitting(Candidates* c, int i, uint64_t now_us) noexcept nogil:
-    cdef int step
-    for step in range(c.count):
-        if is_admitting(c, i, now_us):
-            return i
-        i = i + 1 if i + 1 < c.count else 0
-    return -1
+# An endpoint that warms up takes its turn with the probability of its ramp.
+cdef inline bint takes_turn(Candidates* c, int i, RandomState* random) noexcept nogil:
+    return c.ramp[i] >= 1.0 or (
+        <double>(random_next(random) >> 11) * (1.0 / 9007199254740992.0) < c.ramp[i])

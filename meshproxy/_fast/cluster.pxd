@@ -1,16 +1,19 @@
 # cluster.pxd: a cluster as the snapshot has it: endpoints in tiers, limits, and what makes an endpoint an outlier.
 #
 # Invariants:
-#   (1) a Cluster never changes; a change of configuration or endpoints makes a new one
+#   (1) a Cluster never changes but for who may be picked, which settle() derives from shared state and clock; a
+#       change of configuration or endpoints makes a new one
 #   (2) the new Cluster takes an Endpoint over from the old one, with its pool and its counts
 from libc.stdint cimport uint32_t, uint64_t
 
-from .balancer cimport PickRequest
+from .balancer cimport Balancer, PickRequest
 from .endpoint cimport Endpoint
+from .level cimport Level
 from .limits cimport Limits
 from .outlier cimport Outlier
+from .priority cimport PriorityHealth
 from .scoreboard cimport ClusterColumn, Cursor, Scoreboard
-from .tier cimport Tier
+from .tier cimport Policy, Tier
 
 cdef class Cluster:
     cdef readonly int id
@@ -26,23 +29,32 @@ cdef class Cluster:
     cdef int keepalive_interval_s
     cdef dict endpoints            # (address, port) -> Endpoint: all of them
     cdef readonly list healthy     # Endpoint, in pick order
-    cdef Tier tier                 # all healthy endpoints, when there is one priority and locality; else None
-    cdef list levels               # Level by priority, when there is more
-    cdef uint64_t warm_until_us    # an endpoint warms up until then
-    cdef int panic_percent         # below this share of admitting endpoints ejection is ignored; 0 = never
+    cdef Policy picking
+    cdef list levels               # Level, by priority
+    cdef Tier only                 # the only tier there is to choose; else None
+    cdef int panic_percent         # a priority with fewer healthy is picked from as a whole; 0 = never
+    # settle() looked at ejections and ramps; what it found holds for so long, or until the next ejection
+    cdef uint64_t settled_us
+    cdef uint64_t settled_for_us
+    cdef uint64_t settled_ejections
+    cdef PriorityHealth* health    # by level; scratch of settle(), owned, freed in __dealloc__
     cdef readonly Limits limits
     cdef Outlier outlier           # None = no passive ejection
     cdef Cursor* cursor            # shared; borrowed from the scoreboard
     cdef ClusterColumn* column     # this worker's; borrowed from the scoreboard
     cdef Scoreboard scoreboard     # keeps the columns and the cursor mapped
 
-    # The chosen endpoint, or None when none is healthy. Counts nothing. Fills request.skips_ejected.
+    # The chosen endpoint, or None when none is healthy. Counts nothing.
     cdef Endpoint pick(self, PickRequest* request)
     # A retry looks elsewhere first: past `tried`, up to HOST_ATTEMPTS draws (ISTIO 3.11).
     cdef Endpoint pick_untried(self, PickRequest* request, list tried)
     # Round robin turns come from this cursor from now on: explain's own, then the shared one again.
     cdef void use_turns(self, Cursor* cursor) noexcept
-    cdef Endpoint pick_by_level(self, PickRequest* request)
+    # Of a priority by its load, of a locality by its turn; None when nobody may be picked.
+    cdef Tier choose_tier(self, PickRequest* request)
+    cdef int settle(self, uint64_t now_us) except -1
+    # Where on its ring a request's hash falls; -1 without a ring.
+    cdef long ring_point(self, PickRequest* request) except -2
     # Takes in what became of a request: its status, or 503 and 504 with is_local. What tripped, as a dict for the
     # log, or None.
     cdef dict report(self, Endpoint endpoint, uint32_t status, bint is_local, uint64_t now_us)

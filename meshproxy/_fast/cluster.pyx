@@ -2,13 +2,19 @@ import sys
 
 cimport cython
 
+from libc.stdlib cimport calloc, free
+
+from .bounded cimport BoundedLoad
+from .ketama cimport RingHash
 from .outlier cimport TRIPPED_5XX, TRIPPED_GATEWAY, TRIPPED_NOTHING, Tripped
+from .priority cimport PriorityHealth, spread_load
 from .random cimport random_next
 from .reactor cimport monotonic_us
-from .tier cimport Level
+from .tier cimport Policy
 
 cdef enum:
     HOST_ATTEMPTS = 5
+    RAMP_STEPS = 100               # slow start: weights follow the clock in so many steps of its window
 
 
 @cython.final
@@ -41,53 +47,97 @@ cdef class Cluster:
         self.outlier = Outlier(outlier) if outlier is not None else None
         self.endpoints = {}
         self.healthy = []
-        self.warm_until_us = 0
-        warmup = data.get("warmup")
-        members = {}                   # (priority, locality) -> [(index, Endpoint, weight)]
-        totals = {}                    # priority -> endpoints, unready ones too
-        weights = {}                   # (priority, locality) -> locality weight
+        groups = {}                    # priority -> (members, localities) as Level has them
         for index, item in enumerate(data["endpoints"]):
             key = (item["address"], item["port"])
             e = previous.endpoints.get(key) if previous is not None else None
             if e is None or e.slot != item["slot"]:
                 e = Endpoint(item, scoreboard, worker)
             self.endpoints[key] = e
-            priority = item.get("priority", 0)
-            totals[priority] = totals.get(priority, 0) + 1
-            if not item["healthy"]:
-                continue
-            if e.state.first_seen_us == 0:
-                e.state.first_seen_us = now_us or monotonic_us()
-            if warmup is not None:
-                self.warm_until_us = max(self.warm_until_us,
-                                         e.state.first_seen_us + warmup["duration_ms"] * 1000)
-            self.healthy.append(e)
-            place = (priority, item.get("locality", "") if "locality_weight" in item else "")
-            weights[place] = item.get("locality_weight", 1)
-            if weights[place]:
-                members.setdefault(place, []).append((index, e, item["weight"]))
-        self.tier = None
+            if item["healthy"]:
+                self.healthy.append(e)
+                if e.state.first_seen_us == 0:
+                    e.state.first_seen_us = now_us or monotonic_us()
+            if item.get("locality_weight", 1) == 0:
+                continue               # Istio sends Envoy none of a locality that nothing is distributed to
+            members, localities = groups.setdefault(item.get("priority", 0), ([], {}))
+            locality = item.get("locality", "") if "locality_weight" in item else ""
+            localities[locality] = item.get("locality_weight", 1)
+            members.append((index, e, item["weight"], item["healthy"], locality))
+        self.picking = Policy(data, scoreboard)
         self.levels = []
-        is_whole = len(members) <= 1 and len(totals) <= 1
-        tiers = {place: Tier(data, group, scoreboard, weights[place], is_whole)
-                 for place, group in members.items()}
-        if is_whole:
-            self.tier = next(iter(tiers.values()), None)
-        else:
-            self.levels = [
-                Level([t for (p, _), t in tiers.items() if p == priority], totals[priority])
-                for priority in sorted(totals)]
+        tables = data["lb"].get("tables", {})
+        number = 0
+        for priority, (members, localities) in sorted(groups.items()):
+            self.levels.append(Level(self.picking, members, localities, number, tables.get(priority)))
+            number += len(localities)
+        self.health = <PriorityHealth*>calloc(len(self.levels) + 1, sizeof(PriorityHealth))
+        if self.health == NULL:
+            raise MemoryError()
+        self.settle(now_us or monotonic_us())
+
+    def __dealloc__(self):
+        free(self.health)
 
     cdef Endpoint pick(self, PickRequest* request):
-        cdef Endpoint chosen
-        request.skips_ejected = (self.cursor.ejected_until_us > request.now_us
-                                 or self.warm_until_us > request.now_us)
-        if self.tier is None:
-            return self.pick_by_level(request)
-        if request.skips_ejected and self.panic_percent and (
-                self.tier.admitting(request.now_us) * 100 < self.panic_percent * len(self.endpoints)):
-            request.skips_ejected = False
-        return self.tier.pick(request)
+        cdef Tier tier
+        if (request.now_us - self.settled_us >= self.settled_for_us
+                or self.settled_ejections != self.cursor.ejections):
+            self.settle(request.now_us)
+        if self.only is not None:
+            return self.only.pick(request)
+        tier = self.choose_tier(request)
+        return tier.pick(request) if tier is not None else None
+
+    cdef Tier choose_tier(self, PickRequest* request):
+        cdef Level level
+        cdef int sum = 0, ticket = 100
+        if len(self.levels) > 1:
+            ticket = 1 + <int>((request.hash if request.has_hash and self.picking.hashes
+                                else random_next(request.random)) % 100)
+        for level in self.levels:
+            sum += level.load
+            if ticket <= sum:
+                return level.choose()
+        return None
+
+    cdef int settle(self, uint64_t now_us) except -1:
+        cdef Level level
+        cdef Endpoint e
+        cdef int i, n = len(self.levels)
+        cdef uint64_t until = <uint64_t>-1
+        cdef bint warms = False
+        self.settled_ejections = self.cursor.ejections  # first: an ejection from here on is looked at again
+        for i in range(n):
+            level = self.levels[i]
+            self.health[i].total = level.total
+            self.health[i].healthy = level.count_admitting(now_us)
+        if n:
+            spread_load(self.health, n, self.panic_percent)
+        for i in range(n):
+            level = self.levels[i]
+            level.load = self.health[i].load
+            warms |= level.settle(now_us, self.health[i].healthy, self.health[i].is_panic)
+        for e in self.healthy:
+            if now_us < e.state.ejected_until_us < until:
+                until = e.state.ejected_until_us
+        if warms:
+            until = min(until, now_us + self.picking.warmup_us // RAMP_STEPS + 1)
+        self.settled_us = now_us
+        self.settled_for_us = until - now_us
+        level = self.levels[0] if n == 1 else None
+        self.only = <Tier>level.tiers[0] if level is not None and len(level.tiers) == 1 else None
+        return 0
+
+    cdef long ring_point(self, PickRequest* request) except -2:
+        cdef Tier tier = self.choose_tier(request) if self.picking.name == "RING_HASH" else None
+        cdef Balancer balancer
+        if tier is None:
+            return -1
+        balancer = tier.balancer
+        if isinstance(balancer, BoundedLoad):
+            balancer = (<BoundedLoad>balancer).hashing
+        return (<RingHash>balancer).lookup(request.hash)
 
     cdef Endpoint pick_untried(self, PickRequest* request, list tried):
         cdef int draw
@@ -101,39 +151,8 @@ cdef class Cluster:
 
     cdef void use_turns(self, Cursor* cursor) noexcept:
         cdef Level level
-        cdef Tier tier
-        if self.tier is not None:
-            self.tier.candidates.cursor = cursor
         for level in self.levels:
-            for tier in level.tiers:
-                tier.candidates.cursor = cursor
-
-    # Priorities by health, each up to what it can take, the rest spilling over (ISTIO 3.1).
-    cdef Endpoint pick_by_level(self, PickRequest* request):
-        cdef Level level, chosen = None
-        cdef Tier tier
-        cdef int health, sum = 0, left = 100
-        cdef uint64_t ticket
-        for level in self.levels:
-            sum += level.health(request.now_us)
-        if sum == 0:
-            return None
-        ticket = (request.hash if request.has_hash else random_next(request.random)) % 100
-        for level in self.levels:
-            health = level.health(request.now_us)
-            if sum < 100:
-                health = health * 100 // sum
-            if health > left:
-                health = left
-            if health == 0:
-                continue
-            chosen = level
-            if ticket < <uint64_t>health:
-                break
-            ticket -= <uint64_t>health
-            left -= health
-        tier = chosen.choose(request) if chosen is not None else None
-        return tier.pick(request) if tier is not None else None
+            level.use_turns(cursor)
 
     cdef dict report(self, Endpoint endpoint, uint32_t status, bint is_local, uint64_t now_us):
         cdef uint64_t value = 0, length

@@ -1,7 +1,7 @@
 # ketama.pxd: Envoy's ring hash, point for point (ISTIO 3.5).
 #
 # Point i of an endpoint with key K is xxh64(K "_" i); a request's hash is looked up as the first point >= it,
-# wrapping. A retry goes on to the next points. Without a hash the request gets a random one.
+# wrapping. Another attempt of the same pick goes on to the next points. Without a hash a random one is drawn.
 from libc.stdint cimport uint32_t, uint64_t
 
 from .balancer cimport Balancer

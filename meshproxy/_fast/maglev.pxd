@@ -1,5 +1,5 @@
 # maglev.pxd: Envoy's Maglev table, slot for slot (ISTIO 3.6).
-# A request's hash picks table[hash % size]; retry k > 0 looks at hash ^ (2**64 - k).
+# A request's hash picks table[hash % size]; another attempt k > 0 looks at hash ^ (2**64 - k).
 from libc.stdint cimport uint32_t
 
 from .balancer cimport Balancer

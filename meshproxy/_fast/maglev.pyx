@@ -1,78 +1,100 @@
-from xxhash import xxh64_intdigest
-
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 cimport cython
 
-from .balancer cimport Balancer, PickRequest, is_admitting
+from .balancer cimport Balancer, PickRequest
 from .random cimport random_next
+from .shares import shares_of
+from .xxh64 cimport xxh64
+
+cdef enum:
+    FREE = 0xffffffff
+
+# One key's permutation of the slots, walked from `at` by `skip`.
+cdef struct Claim:
+    uint32_t at
+    uint32_t skip
+    uint32_t owner
+    double share
+    double target
+
+
+cdef void fill_table(uint32_t* table, uint32_t size, Claim* claims, uint32_t n, double heaviest) noexcept nogil:
+    cdef uint64_t turn = 0
+    cdef uint32_t filled = 0, i, slot
+    cdef Claim* c
+    while filled < size:
+        turn += 1
+        for i in range(n):
+            c = &claims[i]
+            if turn * c.share < c.target:
+                continue
+            c.target += heaviest
+            slot = c.at
+            while table[slot] != FREE:
+                slot = slot + c.skip if slot < size - c.skip else slot - (size - c.skip)
+            table[slot] = c.owner
+            c.at = slot + c.skip if slot < size - c.skip else slot - (size - c.skip)
+            filled += 1
+            if filled == size:
+                break
 
 
 def build_table(keys, weights, uint32_t size=65537):
-    """The table as little-endian uint32 indexes into `keys`: b"ip:port"; `weights` integers >= 1.
+    """The table as uint32 indexes into `keys`, in machine order; `keys` are b"ip:port", `weights` integers >= 1.
 
-    `size` is prime. Source: Envoy maglev_lb.cc: keys take turns in sorted order, each as often as its
-    weight allows, and each takes the next free slot of its own permutation.
+    `size` is prime.
     """
-    cdef uint32_t n = len(keys), filled = 0, i, slot
+    return table_of_shares(keys, shares_of(weights), size)
+
+
+def table_of_shares(keys, shares, uint32_t size):
+    """As build_table, for shares of the whole.
+
+    Source: Envoy maglev_lb.cc: keys take turns in sorted order, each as often as its weight allows,
+    and each takes the next free slot of its own permutation.
+    """
+    cdef uint32_t n = len(keys), i
     cdef uint32_t* table
-    cdef uint64_t* offset
-    cdef uint64_t* skip
-    cdef uint64_t* following
-    cdef double* weight
-    cdef double* target
-    cdef uint64_t turn = 0
-    cdef double heaviest
+    cdef Claim* claims
+    cdef bytes key
     if n == 0:
         return b""
-    order = sorted(range(n), key=lambda k: keys[k])
-    total = float(sum(weights))
+    if size < 2:
+        raise ValueError("maglev: expected at least two slots")
     table = <uint32_t*>malloc(size * sizeof(uint32_t))
-    offset = <uint64_t*>malloc(n * sizeof(uint64_t))
-    skip = <uint64_t*>malloc(n * sizeof(uint64_t))
-    following = <uint64_t*>malloc(n * sizeof(uint64_t))
-    weight = <double*>malloc(n * sizeof(double))
-    target = <double*>malloc(n * sizeof(double))
-    owner = [order[k] for k in range(n)]
+    claims = <Claim*>malloc(n * sizeof(Claim))
     try:
-        if not (table and offset and skip and following and weight and target):
+        if table == NULL or claims == NULL:
             raise MemoryError()
         for i in range(size):
-            table[i] = 0xffffffff
-        for i in range(n):
-            key = keys[owner[i]]
-            offset[i] = xxh64_intdigest(key) % size
-            skip[i] = xxh64_intdigest(key, 1) % (size - 1) + 1
-            following[i] = 0
-            weight[i] = weights[owner[i]] / total
-            target[i] = 0
-        heaviest = max(weights) / total
-        while filled < size:
-            turn += 1
-            for i in range(n):
-                if filled == size:
-                    break
-                if turn * weight[i] < target[i]:
-                    continue
-                target[i] += heaviest
-                while True:
-                    slot = <uint32_t>((offset[i] + skip[i] * following[i]) % size)
-                    following[i] += 1
-                    if table[slot] == 0xffffffff:
-                        break
-                table[slot] = i
-                filled += 1
-        for i in range(size):
-            table[i] = owner[table[i]]
+            table[i] = FREE
+        for i, owner in enumerate(sorted(range(n), key=keys.__getitem__)):
+            key = keys[owner]
+            claims[i].owner = owner
+            claims[i].at = xxh64(PyBytes_AS_STRING(key), len(key), 0) % size
+            claims[i].skip = xxh64(PyBytes_AS_STRING(key), len(key), 1) % (size - 1) + 1
+            claims[i].share = shares[owner]
+            claims[i].target = 0
+        fill_table(table, size, claims, n, max(shares))
         return (<char*>table)[:size * sizeof(uint32_t)]
     finally:
         free(table)
-        free(offset)
-        free(skip)
-        free(following)
-        free(weight)
-        free(target)
+        free(claims)
+
+
+def table_moved(bytes table, bytes new_table, names):
+    """Share of slots whose owner is another in the new table; `names[old owner]` is its index there, or -1."""
+    cdef const uint32_t* a = <const uint32_t*>PyBytes_AS_STRING(table)
+    cdef const uint32_t* b = <const uint32_t*>PyBytes_AS_STRING(new_table)
+    cdef size_t n = len(table) // 4, i, moved = 0
+    if len(table) != len(new_table):
+        return 1.0
+    for i in range(n):
+        moved += names[a[i]] != b[i]
+    return <double>moved / n if n else 0.0
 
 
 @cython.final
@@ -92,14 +114,6 @@ cdef class Maglev(Balancer):
 
     cdef int pick(self, PickRequest* request) noexcept:
         cdef uint64_t hash = request.hash if request.has_hash else random_next(request.random)
-        cdef uint32_t at, step
         if request.attempt:
             hash ^= <uint64_t>0 - request.attempt
-        at = <uint32_t>(hash % self.size)
-        if not request.skips_ejected:
-            return <int>self.table[at]
-        for step in range(self.size):
-            if is_admitting(self.set, <int>self.table[at], request.now_us):
-                return <int>self.table[at]
-            at = at + 1 if at + 1 < self.size else 0
-        return -1
+        return <int>self.table[hash % self.size]

@@ -65,6 +65,5 @@ cdef class Outlier:
             s.ejections = self.longest_us // self.base_us if self.base_us else 1
         until = ((now_us + length) // self.interval_us + 1) * self.interval_us
         s.ejected_until_us = until
-        if cluster.ejected_until_us < until:
-            cluster.ejected_until_us = until
+        atomic_add(&cluster.ejections, 1)  # last: who sees it sees the ejection
         return until - now_us

@@ -20,9 +20,10 @@ cdef enum:
 
 # Alone on its cache line: every worker adds to it.
 cdef struct Cursor:
-    uint64_t value
-    uint64_t ejected_until_us      # of a cluster: the latest of its endpoints; before it, picks look for ejections
-    uint64_t pad[6]
+    uint64_t value                 # of a route's split, or of a cluster's first tier
+    uint64_t ejections             # of a cluster: a change makes every worker look who admits
+    uint64_t localities            # of a cluster: turns of its localities
+    uint64_t turns[5]              # of a cluster's further tiers
 
 # What all workers know of an endpoint's health. Counters are advanced with atomic adds; the rest is written by
 # the worker whose report tripped, and a lost race costs one ejection more or less.

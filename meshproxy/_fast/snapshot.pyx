@@ -9,7 +9,6 @@ from .endpoint cimport Endpoint
 from .forward cimport Origin, edited_request
 from .headers cimport H_X_FORWARDED_FOR, HeaderTable, table_find
 from .http1 cimport DEFAULT_HEAD_BYTES, RequestHead, request_parse
-from .ketama cimport RingHash
 from .random cimport RandomState, random_next, random_seed
 from .reactor cimport monotonic_us
 from .reply cimport detail_text
@@ -265,7 +264,9 @@ cdef class Snapshot:
         if cluster is None:
             answer.update(outcome="no_cluster", status=503, detail=CLUSTER_NOT_FOUND)
             return 0
+        private = cluster.cursor[0]
         private.value = answer["pick_turn"]
+        cluster.settle(request.now_us)  # so that no tier made later turns the shared cursor
         cluster.use_turns(&private)  # the GIL is held: nobody else picks meanwhile
         try:
             endpoint = cluster.pick(&request)
@@ -274,8 +275,8 @@ cdef class Snapshot:
         if endpoint is None:
             answer.update(outcome="no_healthy_upstream", status=503, detail=NO_HEALTHY_UPSTREAM)
             return 0
-        if request.has_hash and cluster.tier is not None and isinstance(cluster.tier.balancer, RingHash):
-            answer["ring_point"] = (<RingHash>cluster.tier.balancer).lookup(request.hash)
+        if request.has_hash:
+            answer["ring_point"] = cluster.ring_point(&request)
         answer["mirrors"] = copies  # they leave with the request, not with an answer made here
         answer["outcome"] = "routed"
         answer["status"] = 0

@@ -1,128 +1,122 @@
-import array
-
+from libc.math cimport pow
+from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 
 cimport cython
 
+from .bounded cimport BoundedLoad
 from .ketama cimport RingHash
-from .ketama import build_ring
+from .ketama import ring_of_shares
 from .least_request cimport LeastRequest
 from .maglev cimport Maglev
-from .maglev import build_table
-from .random cimport random_next
+from .maglev import table_of_shares
 from .random_pick cimport RandomPick
 from .round_robin cimport RoundRobin
-from .scoreboard cimport EndpointColumn, EndpointState
+from .scoreboard cimport EndpointColumn
+
+MAX_RING_SIZE = 8388608                # Envoy's maximum_ring_size
+
+
+@cython.final
+cdef class Policy:
+    def __cinit__(self, data, Scoreboard scoreboard):
+        lb = data["lb"]
+        warmup = data.get("warmup")
+        self.name = lb["policy"]
+        self.hashes = self.name in ("RING_HASH", "MAGLEV")
+        self.ring_size = lb.get("ring_size", 1024)
+        self.table_size = lb.get("table_size", 65537)
+        self.balance_factor = lb.get("balance_factor", 0)
+        self.cluster_id = data["id"]
+        self.scoreboard = scoreboard
+        self.warmup_us = 0
+        if warmup is not None and self.name in ("ROUND_ROBIN", "LEAST_REQUEST"):
+            self.warmup_us = warmup["duration_ms"] * 1000
+            self.warmup_least = warmup["minimum_percent"] / 100.0
+            self.warmup_power = 1.0 / warmup["aggression"]
+
+    # `table` is (hashes, owners) of a ring, (b"", owners) of a Maglev table, or None: it is made here.
+    cdef Balancer make_balancer(self, list endpoints, list weights, list shares, table):
+        cdef Balancer hashing
+        if self.name == "ROUND_ROBIN":
+            return RoundRobin(weights)
+        if self.name == "RANDOM":
+            return RandomPick()
+        if not self.hashes:
+            return LeastRequest(weights)
+        keys = [(<Endpoint>e).log_text for e in endpoints]
+        if self.name == "RING_HASH":
+            hashes, owners = table or ring_of_shares(keys, shares, self.ring_size, MAX_RING_SIZE)
+            hashing = RingHash(hashes, owners, len(endpoints))
+        else:
+            _, owners = table or (b"", table_of_shares(keys, shares, self.table_size))
+            hashing = Maglev(owners, len(endpoints))
+        if not self.balance_factor:
+            return hashing
+        return BoundedLoad(hashing, shares, self.balance_factor, self.scoreboard, self.cluster_id)
 
 
 @cython.final
 cdef class Tier:
-    """`members` are (index in ClusterData.endpoints, Endpoint, weight); `is_whole`: they are all healthy ones,
-    so a ring or table made by the control process fits."""
-
-    def __cinit__(self, data, list members, Scoreboard scoreboard, uint32_t weight, bint is_whole):
-        cdef int i, n = len(members)
+    def __cinit__(self, Policy policy, list endpoints, list weights, list shares, table, int number):
+        cdef int i, n = len(endpoints)
         cdef Candidates* c = &self.candidates
-        warmup = data.get("warmup")
-        self.weight = weight
-        self.healthy = [endpoint for _, endpoint, _ in members]
+        cdef Scoreboard scoreboard = policy.scoreboard
+        self.policy = policy
+        self.endpoints = endpoints
+        self.number = number
         c.count = n
         c.workers = scoreboard.workers
         c.stride = scoreboard.column_stride()
-        c.cursor = scoreboard.cluster_cursor(data["id"])
-        c.warmup_us = 0
-        if warmup is not None and data["lb"]["policy"] in ("ROUND_ROBIN", "LEAST_REQUEST"):
-            c.warmup_us = warmup["duration_ms"] * 1000
-            c.warmup_least = warmup["minimum_percent"] / 100.0
-            c.warmup_power = 1.0 / warmup["aggression"]
+        c.is_warming = False
         c.weights = <uint32_t*>calloc(n + 1, sizeof(uint32_t))
         c.columns = <EndpointColumn**>calloc(n + 1, sizeof(void*))
-        c.states = <EndpointState**>calloc(n + 1, sizeof(void*))
-        if c.weights == NULL or c.columns == NULL or c.states == NULL:
+        c.ramp = <double*>calloc(n + 1, sizeof(double))
+        if c.weights == NULL or c.columns == NULL or c.ramp == NULL:
             raise MemoryError()
         for i in range(n):
-            c.weights[i] = members[i][2]
-            c.columns[i] = scoreboard.endpoint_column(1, (<Endpoint>self.healthy[i]).slot)
-            c.states[i] = (<Endpoint>self.healthy[i]).state
-        self.balancer = make_balancer(data["lb"], members, is_whole)
-        if self.balancer is not None:
-            self.balancer.set = c
+            c.weights[i] = weights[i]
+            c.columns[i] = scoreboard.endpoint_column(1, (<Endpoint>endpoints[i]).slot)
+            c.ramp[i] = 1.0
+        self.use_turns(scoreboard.cluster_cursor(policy.cluster_id))
+        self.balancer = policy.make_balancer(endpoints, weights, shares, table)
+        self.balancer.set = c
+        if isinstance(self.balancer, BoundedLoad):
+            (<BoundedLoad>self.balancer).hashing.set = c
 
     def __dealloc__(self):
         free(self.candidates.weights)
         free(self.candidates.columns)
-        free(self.candidates.states)
+        free(self.candidates.ramp)
 
     cdef Endpoint pick(self, PickRequest* request):
-        cdef int chosen
-        if self.balancer is None:
-            return None
-        chosen = self.balancer.pick(request)
-        return <Endpoint>self.healthy[chosen] if chosen >= 0 else None
+        return <Endpoint>self.endpoints[self.balancer.pick(request)]
 
-    cdef int admitting(self, uint64_t now_us) noexcept:
-        cdef int i, n = 0
-        for i in range(self.candidates.count):
-            n += self.candidates.states[i].ejected_until_us <= now_us
-        return n
+    cdef void use_turns(self, Cursor* cursor) noexcept:
+        self.candidates.turn = (&cursor.value if self.number == 0
+                                else &cursor.turns[(self.number - 1) % CURSOR_TURNS])
 
-
-cdef Balancer make_balancer(lb, list members, bint is_whole):
-    if not members:
-        return None
-    policy = lb["policy"]
-    if policy == "ROUND_ROBIN":
-        return RoundRobin([weight for _, _, weight in members])
-    if policy == "RANDOM":
-        return RandomPick()
-    if policy not in ("RING_HASH", "MAGLEV"):
-        return LeastRequest()
-    keys = [(<Endpoint>endpoint).log_text for _, endpoint, _ in members]
-    weights = [weight for _, _, weight in members]
-    given = lb.get("ring_endpoints") if policy == "RING_HASH" else lb.get("maglev_table")
-    owners = None
-    if is_whole and given is not None:
-        place = {index: i for i, (index, _, _) in enumerate(members)}
-        owners = array.array("I", [place[k] for k in array.array("I", given)]).tobytes()
-    if policy == "RING_HASH":
-        if owners is not None:
-            return RingHash(lb["ring_hashes"], owners, len(members))
-        hashes, owners = build_ring(keys, weights)
-        return RingHash(hashes, owners, len(members))
-    return Maglev(owners if owners is not None else build_table(keys, weights, lb.get("table_size", 65537)), len(members))
-
-
-@cython.final
-cdef class Level:
-    def __cinit__(self, list tiers, int total):
-        self.tiers = tiers
-        self.total = total
-        self.ready = sum([len((<Tier>t).healthy) for t in tiers])
-
-    cdef int health(self, uint64_t now_us) noexcept:
-        cdef int n = 0
-        cdef Tier t
-        if self.total == 0:
-            return 0
-        for t in self.tiers:
-            n += t.admitting(now_us)
-        n = n * 140 // self.total
-        return n if n < 100 else 100
-
-    cdef Tier choose(self, PickRequest* request):
-        cdef Tier t
-        cdef uint64_t sum = 0, ticket
-        if len(self.tiers) == 1:
-            return <Tier>self.tiers[0]
-        for t in self.tiers:
-            if t.healthy:
-                sum += t.weight
-        if sum == 0:
-            return None
-        ticket = (request.hash if request.has_hash else random_next(request.random)) % sum
-        for t in self.tiers:
-            if t.healthy:
-                if ticket < t.weight:
-                    return t
-                ticket -= t.weight
-        return None
+    # ISTIO 3.9. Only the ratio of the factors counts, so the largest becomes 1: endpoints that are all new share alike.
+    cdef bint warm(self, uint64_t now_us) noexcept:
+        cdef int i
+        cdef uint64_t seen, age
+        cdef double factor, largest = 0
+        cdef Policy p = self.policy
+        cdef Candidates* c = &self.candidates
+        cdef bint warms = False
+        if p.warmup_us == 0:
+            return False
+        c.is_warming = False
+        for i in range(c.count):
+            seen = (<Endpoint>self.endpoints[i]).state.first_seen_us
+            age = now_us - seen if now_us > seen else 0
+            c.ramp[i] = 1.0
+            if seen and age < p.warmup_us:
+                warms = True
+                factor = pow(<double>(age if age > 1000 else 1000) / <double>p.warmup_us, p.warmup_power)
+                c.ramp[i] = min(1.0, max(factor, p.warmup_least))
+            largest = max(largest, c.ramp[i])
+        for i in range(c.count):
+            c.ramp[i] = c.ramp[i] / largest if largest > 0 else 1.0
+            c.is_warming = c.is_warming or c.ramp[i] < 1.0
+        return warms

@@ -109,8 +109,9 @@ class LoadBalancer(Model):
         | None
     ) = Field(
         default=None,
-        description="LEAST_REQUEST (default; LEAST_CONN is an old name): the less busy of two"
-        " drawn at random. ROUND_ROBIN: in turn, by weight, counted for the whole proxy. RANDOM:"
+        description="LEAST_REQUEST (default; LEAST_CONN is an old name): the least requests in"
+        " flight for its weight, of all workers; of more than 64 endpoints the less busy of two"
+        " drawn. ROUND_ROBIN: in turn, by weight, counted for the whole proxy. RANDOM:"
         " weights do not count. PASSTHROUGH is not served: LEAST_REQUEST is used.",
     )
     consistent_hash: ConsistentHash | None = Field(

@@ -75,7 +75,8 @@ def pick_reason(
         if answer["hash"] is None:
             return f"{policy}: the request has nothing to hash, so a random hash was drawn"
         where = f", point {answer['ring_point']}" if answer["ring_point"] >= 0 else ""
-        points = len(cluster["lb"].get("ring_hashes", b"")) // 8
+        tables = cluster["lb"].get("tables", {})
+        points = len(tables[min(tables)][0]) // 8 if tables else 0
         of = f" of {points}" if points else ""
         return f'{policy}: "{hash_key}" hashes to {answer["hash"]:#018x}{where}{of}'
     if policy == "RANDOM":

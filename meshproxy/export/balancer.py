@@ -6,7 +6,6 @@ from meshproxy.export.duration import seconds
 from meshproxy.export.note import Json, Notes
 from meshproxy.snapshot.model import ClusterData, WarmupData
 
-_BYTES_PER_POINT = 8
 _WITH_WARMUP = {
     "ROUND_ROBIN": "round_robin_lb_config",
     "LEAST_REQUEST": "least_request_lb_config",
@@ -21,9 +20,7 @@ def balancer_of(cluster: ClusterData, notes: Notes) -> Json:
         return {"type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}
     made: Json = {"lb_policy": policy}
     if policy == "RING_HASH":
-        points = len(balancer.get("ring_hashes", b"")) // _BYTES_PER_POINT
-        if points:
-            made["ring_hash_lb_config"] = {"minimum_ring_size": _ring_size(points, cluster)}
+        made["ring_hash_lb_config"] = {"minimum_ring_size": balancer.get("ring_size", 1024)}
     elif policy == "MAGLEV" and "table_size" in balancer:
         made["maglev_lb_config"] = {"table_size": balancer["table_size"]}
     elif policy in _WITH_WARMUP:
@@ -34,16 +31,6 @@ def balancer_of(cluster: ClusterData, notes: Notes) -> Json:
         if "warmup" in cluster:
             made[_WITH_WARMUP[policy]] = {"slow_start_config": _slow_start(cluster["warmup"])}
     return made
-
-
-def _ring_size(points: int, cluster: ClusterData) -> int:
-    """The least size that gives a ring of this many points again.
-
-    The ring has ceil(scale) points, where scale is a multiple of the lightest share rounded up:
-    with unequal weights one less than that rounds to the same scale, and it itself may not.
-    """
-    weights = {item["weight"] for item in cluster["endpoints"] if item["healthy"]}
-    return points if len(weights) < 2 else points - 1
 
 
 def _slow_start(warmup: WarmupData) -> Json:

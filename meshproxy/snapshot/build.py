@@ -19,7 +19,6 @@ from .model import SnapshotData
 from .origin import OriginIndex
 from .references import ReferenceCheck
 from .registry import Stale
-from .ring import BuildRing, compiled_build_ring
 from .scope import Scope
 
 
@@ -36,12 +35,9 @@ class Builder:
         listeners: Sequence[Binding] = (),
         scope: Scope | None = None,
         capacities: Capacities | None = None,
-        build_ring: BuildRing | None = None,
     ) -> None:
         self._scope = scope or Scope(namespace)
-        self._compiler = Compiler(
-            self._scope, listeners, capacities or Capacities(), build_ring or _late_build_ring
-        )
+        self._compiler = Compiler(self._scope, listeners, capacities or Capacities())
         self._check = ReferenceCheck(self._compiler.registry, self._compiler.resolver)
         self._loader = Loader((), self._scope.namespace)
         self._config = ConfigSet()
@@ -182,9 +178,3 @@ class Builder:
                 self._findings[key] = findings
             else:
                 self._findings.pop(key, None)
-
-
-def _late_build_ring(
-    keys: list[bytes], weights: list[int], minimum: int, maximum: int
-) -> tuple[bytes, bytes]:
-    return compiled_build_ring()(keys, weights, minimum, maximum)

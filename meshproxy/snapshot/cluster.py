@@ -11,12 +11,12 @@ from meshproxy.discovery.entries import is_round_robin
 from meshproxy.discovery.locality import as_labels
 from meshproxy.errors import CapacityError
 
+from .hash_table import HashTables
 from .locality import Home, arrange
 from .mesh_service import MeshService
 from .model import ClusterData, DnsData, EndpointData, LoadBalancerData
 from .policy import DestinationPolicy, Policy
 from .protocol import Protocol, port_protocol
-from .ring import BuildRing, ring_of
 from .settings import add_settings, timeouts
 from .slots import Slots
 
@@ -29,12 +29,10 @@ def cluster_name(host: str, port: int, subset: str = "") -> str:
 class ClusterCompiler:
     """Makes ClusterData; owns the cluster and endpoint slots."""
 
-    def __init__(
-        self, clusters: Slots, endpoints: Slots, build_ring: BuildRing, home: Home
-    ) -> None:
+    def __init__(self, clusters: Slots, endpoints: Slots, home: Home) -> None:
         self.clusters = clusters
         self.endpoints = endpoints
-        self._build_ring = build_ring
+        self._tables = HashTables()
         self._home = home
 
     def names(
@@ -71,7 +69,7 @@ class ClusterCompiler:
             "id": identity,
             "name": name,
             "protocol": protocol,
-            "lb": self._balancer(blocks, made),
+            "lb": self._balancer(name, blocks, made),
             "connect_timeout_ms": connect_ms,
             "idle_timeout_ms": idle_ms,
             "endpoints": made,
@@ -155,18 +153,22 @@ class ClusterCompiler:
                 self.endpoints.free((cluster["name"], item["address"], item["port"]))
         if successor is None:
             self.clusters.free(cluster["name"])
+            self._tables.forget(cluster["name"])
 
-    def _balancer(self, policy: Policy, endpoints: list[EndpointData]) -> LoadBalancerData:
+    def _balancer(
+        self, name: str, policy: Policy, endpoints: list[EndpointData]
+    ) -> LoadBalancerData:
         balancer = policy.load_balancer
         if balancer is None:
             return {"policy": "LEAST_REQUEST"}
-        if balancer.consistent_hash is not None:
-            maglev = balancer.consistent_hash.maglev
-            if maglev is not None:
-                return {"policy": "MAGLEV", "table_size": maglev.table_size or DEFAULT_TABLE_SIZE}
-            minimum = balancer.consistent_hash.ring_size
-            hashes, picks = ring_of(endpoints, minimum, self._build_ring)
-            return {"policy": "RING_HASH", "ring_hashes": hashes, "ring_endpoints": picks}
+        hashing = balancer.consistent_hash
+        if hashing is not None:
+            made: LoadBalancerData = {"policy": "RING_HASH", "ring_size": hashing.ring_size}
+            if hashing.maglev is not None:
+                size = hashing.maglev.table_size or DEFAULT_TABLE_SIZE
+                made = {"policy": "MAGLEV", "table_size": size}
+            made["tables"] = self._tables.of(name, made, endpoints)
+            return made
         if balancer.simple in ("ROUND_ROBIN", "RANDOM", "PASSTHROUGH"):
             return {"policy": balancer.simple}
         return {"policy": "LEAST_REQUEST"}

@@ -21,7 +21,6 @@ from .listener import Binding, ListenerCompiler
 from .locality import Home
 from .model import ClusterData, DomainData, ListenerData, SnapshotData, VirtualHostData
 from .registry import Registry, Stale
-from .ring import BuildRing
 from .route import RouteCompiler
 from .rule import Caller
 from .scope import Scope
@@ -64,7 +63,6 @@ class Compiler:
         scope: Scope,
         bindings: Sequence[Binding],
         capacities: Capacities,
-        build_ring: BuildRing,
     ) -> None:
         self.registry = Registry(scope)
         self.shortages: dict[str, Finding] = {}  # by host: what did not fit
@@ -72,7 +70,6 @@ class Compiler:
         self._clusters = ClusterCompiler(
             clusters,
             Slots("endpoints", capacities.endpoints),
-            build_ring,
             Home(scope.locality, scope.labels),
         )
         self._routes = Slots("routes", capacities.routes)

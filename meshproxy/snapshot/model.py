@@ -156,13 +156,18 @@ class DnsData(TypedDict):
     endpoints: list[EndpointData]  # an address may be a name; slot is -1
 
 
+HashTableData = tuple[bytes, bytes]
+"""Of a ring (_fast.ketama): sorted uint64 hashes, and the uint32 index into `endpoints` of each.
+Of a Maglev table (_fast.maglev): b"", and the index of each slot. In machine order."""
+
+
 class LoadBalancerData(TypedDict):
     policy: Literal["ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "RING_HASH", "MAGLEV", "PASSTHROUGH"]
-    table_size: NotRequired[int]  # MAGLEV
-    maglev_table: NotRequired[bytes]  # by _fast.maglev.build_table: uint32 index into `endpoints`
-    # RING_HASH only: built by _fast.ketama.build_ring over the healthy endpoints, in their order
-    ring_hashes: NotRequired[bytes]  # sorted uint64, little endian
-    ring_endpoints: NotRequired[bytes]  # uint32 index into `endpoints`, same order
+    ring_size: NotRequired[int]  # RING_HASH: least number of points
+    table_size: NotRequired[int]  # MAGLEV: slots
+    balance_factor: NotRequired[int]  # hash policies: percent of its share in flight; absent = any
+    # Hash policies, by priority, over its ready endpoints; absent = the worker makes them
+    tables: NotRequired[dict[int, HashTableData]]
 
 
 class ClusterData(TypedDict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import json
 import subprocess
 from pathlib import Path
@@ -11,10 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from conformance.sidecar import find_envoy
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from meshproxy._fast.ketama import build_ring
 from meshproxy.cli.command import cli
 from meshproxy.export import export_envoy
 from meshproxy.listen import Address
@@ -179,19 +175,6 @@ def test_what_envoy_cannot_say_is_noted() -> None:
     notes = "\n".join(export_envoy(snapshot(routes=routes), HERE).notes)
     for words in ("redirect with 304", "port of the Host", "invert the query", "as one"):
         assert words in notes
-
-
-@given(st.lists(st.integers(1, 100), min_size=1, max_size=8), st.sampled_from([1, 16, 1024, 3000]))
-@settings(max_examples=60, derandomize=True, deadline=None, database=None)
-def test_ring_size_gives_the_same_ring_again(weights: list[int], minimum: int) -> None:
-    keys = [f"127.0.0.1:{port}".encode() for port in range(len(weights))]
-    hashes, owners = build_ring(keys, weights, minimum)
-    endpoints = [endpoint(port, weight=weight) for port, weight in enumerate(weights)]
-    lb = {"policy": "RING_HASH", "ring_hashes": hashes, "ring_endpoints": owners}
-    made = export_envoy(snapshot(cluster(0, *endpoints, lb=lb)), HERE).bootstrap
-    size = made["static_resources"]["clusters"][0]["ring_hash_lb_config"]["minimum_ring_size"]
-    assert build_ring(keys, weights, size)[0] == hashes
-    assert len(array.array("Q", hashes)) >= size
 
 
 def test_command_prints_a_bootstrap_and_its_notes(tmp_path: Path) -> None:

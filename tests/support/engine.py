@@ -6,7 +6,6 @@ no connection, no stream, no gauge above zero, no exception in a handler.
 
 from __future__ import annotations
 
-import array
 import asyncio
 import os
 import socket
@@ -19,7 +18,6 @@ from typing import Any
 import uvloop
 
 from meshproxy._fast.engine import Engine
-from meshproxy._fast.ketama import build_ring
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.snapshot.model import (
     ClusterData,
@@ -355,12 +353,6 @@ def cluster(
     """A cluster of endpoints on loopback, given by port; slots are the proxy's to fill in."""
     down = set(unready)
     balance: LoadBalancerData = {"policy": policy}  # type: ignore[typeddict-item]
-    if policy == "RING_HASH":
-        up = [index for index, port in enumerate(ports) if port not in down]
-        keys = [f"{LOCALHOST}:{ports[index]}".encode() for index in up]
-        balance["ring_hashes"], owners = build_ring(keys, [1] * len(up))
-        owned = [up[owner] for owner in array.array("I", owners)]
-        balance["ring_endpoints"] = array.array("I", owned).tobytes()
     return {
         "id": cluster_id,
         "name": f"outbound|80||c{cluster_id}.default.svc.cluster.local",

@@ -3,10 +3,13 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from meshproxy._fast.balancer cimport PickRequest
+from meshproxy._fast.bounded cimport Twister, twister_next, twister_seed
 from meshproxy._fast.buffer cimport Buffer
 from meshproxy._fast.cluster cimport Cluster, Endpoint
 from meshproxy._fast.headers cimport *
+from meshproxy._fast.level cimport Level
 from meshproxy._fast.random cimport RandomState, random_seed
+from meshproxy._fast.reactor cimport monotonic_us
 from meshproxy._fast.route cimport Route
 from meshproxy._fast.scan cimport *
 from meshproxy._fast.schedule cimport Schedule
@@ -14,6 +17,7 @@ from meshproxy._fast.scoreboard cimport (
     ClusterColumn, EndpointColumn, ProcessColumn, Scoreboard, count_code, count_duration,
 )
 from meshproxy._fast.timer cimport WHEEL_SLOTS, WHEEL_TICK_US, Timer, TimerWheel
+from meshproxy._fast.xxh64 cimport xxh64
 
 cdef enum:
     MAX_TIMERS = 64
@@ -102,23 +106,58 @@ cdef class Picker:
     cdef Cluster cluster
     cdef RandomState random
 
-    def __cinit__(self, data, Scoreboard scoreboard, int worker=1, uint64_t seed=0):
-        self.cluster = Cluster(data, scoreboard, worker)
+    def __cinit__(self, data, Scoreboard scoreboard, int worker=1, uint64_t seed=0, uint64_t now_us=0):
+        self.cluster = Cluster(data, scoreboard, worker, None, now_us)
         random_seed(&self.random, seed)
 
-    def pick(self, hash=None, uint32_t attempt=0):
-        """Index of the pick among the healthy endpoints, or None."""
+    def pick(self, hash=None, uint32_t attempt=0, uint64_t now_us=0):
+        """Index of the pick among the healthy endpoints, or None; 0 = the machine's clock."""
         cdef PickRequest request
         cdef Endpoint e
         request.random = &self.random
         request.has_hash = hash is not None
         request.hash = hash if hash is not None else 0
         request.attempt = attempt
+        request.now_us = now_us or monotonic_us()
         e = self.cluster.pick(&request)
         return self.cluster.healthy.index(e) if e is not None else None
 
-    def picks(self, int count):
-        return [self.pick() for _ in range(count)]
+    def pick_name(self, hash=None, uint64_t now_us=0):
+        """The pick's text, of any endpoint, or None."""
+        cdef PickRequest request
+        cdef Endpoint e
+        request.random = &self.random
+        request.has_hash = hash is not None
+        request.hash = hash if hash is not None else 0
+        request.attempt = 0
+        request.now_us = now_us or monotonic_us()
+        e = self.cluster.pick(&request)
+        return e.text if e is not None else None
+
+    def picks(self, int count, uint64_t now_us=0):
+        return [self.pick(now_us=now_us) for _ in range(count)]
+
+    def levels(self, uint64_t now_us=0):
+        """Percent of traffic of each priority."""
+        cdef Level level
+        self.cluster.settle(now_us or monotonic_us())
+        return [level.load for level in self.cluster.levels]
+
+    def eject(self, int slot, uint64_t until_us):
+        """Eject an endpoint by its slot, as any worker would."""
+        self.cluster.scoreboard.endpoint_state(slot).ejected_until_us = until_us
+        self.cluster.cursor.ejections += 1
+
+
+def twister(uint32_t seed, int count):
+    """First draws of a std::mt19937, the 32-bit words."""
+    cdef Twister t
+    twister_seed(&t, seed)
+    return [twister_next(&t) for _ in range(count)]
+
+
+def hash64(bytes data, uint64_t seed=0):
+    return xxh64(data, len(data), seed)
 
 
 def set_active(Scoreboard scoreboard, int worker, int slot, uint32_t count):

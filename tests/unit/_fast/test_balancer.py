@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from types import ModuleType
+from typing import Any
 
 import pytest
 from shapes import cluster_data
@@ -53,7 +54,7 @@ def test_only_healthy_endpoints_are_picked(probe: ModuleType, scoreboard: Scoreb
 def test_nothing_healthy_picks_nothing(
     probe: ModuleType, scoreboard: Scoreboard, policy: str
 ) -> None:
-    data = cluster_data(1, policy=policy, ring_hashes=b"", ring_endpoints=b"")
+    data = cluster_data(1, policy=policy)
     data["endpoints"][0]["healthy"] = False
     assert probe.Picker(data, scoreboard).pick() is None
 
@@ -65,7 +66,7 @@ def test_one_endpoint_is_always_picked(
     assert set(probe.Picker(cluster_data(1, policy=policy), scoreboard).picks(20)) == {0}
 
 
-def least(probe: ModuleType, board: Scoreboard, *weights: int) -> object:
+def least(probe: ModuleType, board: Scoreboard, *weights: int) -> Any:
     return probe.Picker(cluster_data(*weights, policy="LEAST_REQUEST"), board)
 
 
@@ -93,11 +94,35 @@ def test_least_request_serves_ties_in_turn(probe: ModuleType, scoreboard: Scoreb
 
 def test_least_request_weighs_load_by_weight(probe: ModuleType, scoreboard: Scoreboard) -> None:
     picker = least(probe, scoreboard, 4, 1)
-    assert picker.picks(10) == [0] * 10  # 1/4 < 1/1
     probe.set_active(scoreboard, 1, 0, 2)
     assert picker.picks(10) == [0] * 10  # 3/4 < 1/1
     probe.set_active(scoreboard, 1, 0, 4)
     assert picker.picks(10) == [1] * 10  # 5/4 > 1/1
+
+
+def test_least_request_that_is_idle_gives_turns_by_weight(
+    probe: ModuleType, scoreboard: Scoreboard
+) -> None:
+    assert Counter(least(probe, scoreboard, 4, 1).picks(100)) == {0: 80, 1: 20}
+
+
+def test_least_request_draws_fairly_of_some_that_are_equal(
+    probe: ModuleType, scoreboard: Scoreboard
+) -> None:
+    picker = least(probe, scoreboard, *[1] * 10)
+    for slot in range(2, 10):
+        probe.set_active(scoreboard, 1, slot, 1)
+    run = Counter(picker.picks(2000))
+    # a scan that begins at a turn and keeps the first would give one of the two nine tenths
+    assert set(run) == {0, 1} and min(run.values()) > 850
+
+
+def test_least_request_of_many_follows_weights_when_idle(
+    probe: ModuleType, scoreboard: Scoreboard
+) -> None:
+    run = Counter(least(probe, scoreboard, *[3] * 50, *[1] * 50).picks(8000))
+    heavy = sum(count for index, count in run.items() if index < 50)
+    assert heavy / 8000 == pytest.approx(0.75, abs=0.02)
 
 
 def test_least_request_ignores_column_zero(probe: ModuleType, scoreboard: Scoreboard) -> None:
@@ -141,8 +166,8 @@ def test_random_of_one_seed_is_one_sequence(probe: ModuleType, scoreboard: Score
 
 def ring_data() -> dict[str, object]:
     keys = [f"10.0.0.{i}:80".encode() for i in range(3)]
-    hashes, owners = build_ring(keys, [1, 1, 1], 12)
-    return cluster_data(1, 1, 1, policy="RING_HASH", ring_hashes=hashes, ring_endpoints=owners)
+    table = build_ring(keys, [1, 1, 1], 12)
+    return cluster_data(1, 1, 1, policy="RING_HASH", ring_size=12, tables={0: table})
 
 
 def test_ring_gives_a_hash_one_endpoint(probe: ModuleType, scoreboard: Scoreboard) -> None:
@@ -150,10 +175,10 @@ def test_ring_gives_a_hash_one_endpoint(probe: ModuleType, scoreboard: Scoreboar
     assert {picker.pick(12345) for _ in range(20)} == {picker.pick(12345)}
 
 
-def test_ring_retries_on_the_points_that_follow(probe: ModuleType, scoreboard: Scoreboard) -> None:
+def test_ring_goes_on_to_the_points_that_follow(probe: ModuleType, scoreboard: Scoreboard) -> None:
     data = ring_data()
     picker = probe.Picker(data, scoreboard)
-    owners = memoryview(data["lb"]["ring_endpoints"]).cast("I").tolist()  # type: ignore[index]
+    owners = memoryview(data["lb"]["tables"][0][1]).cast("I").tolist()  # type: ignore[index]
     assert [picker.pick(0, attempt) for attempt in range(len(owners) + 1)] == [*owners, owners[0]]
 
 
@@ -168,6 +193,6 @@ def test_ring_without_a_hash_is_random(probe: ModuleType, scoreboard: Scoreboard
 def test_ring_that_is_malformed_is_refused(
     probe: ModuleType, scoreboard: Scoreboard, hashes: bytes, owners: bytes
 ) -> None:
-    data = cluster_data(1, policy="RING_HASH", ring_hashes=hashes, ring_endpoints=owners)
+    data = cluster_data(1, policy="RING_HASH", tables={0: (hashes, owners)})
     with pytest.raises((ValueError, KeyError)):
         probe.Picker(data, scoreboard)

@@ -53,7 +53,7 @@ def test_ring_gives_every_key_the_host_envoy_gave(case: dict[str, Any]) -> None:
 
 
 def cluster_of(case: dict[str, Any]) -> dict[str, Any]:
-    hashes, owners = ring_of(case)
+    table = ring_of(case)
     endpoints = []
     for slot, host in enumerate(case["hosts"]):
         address, _, port = host["address"].rpartition(":")
@@ -72,7 +72,7 @@ def cluster_of(case: dict[str, Any]) -> dict[str, Any]:
         "id": 0,
         "name": "outbound|80||a.default.svc.cluster.local",
         "protocol": "http",
-        "lb": {"policy": "RING_HASH", "ring_hashes": hashes, "ring_endpoints": owners},
+        "lb": {"policy": "RING_HASH", "tables": {0: table}},
         "connect_timeout_ms": 1000,
         "idle_timeout_ms": 1000,
         "endpoints": endpoints,

@@ -83,10 +83,10 @@ def test_config_dump_shows_bytes_as_base64(client: Client, status: FixedStatus) 
     ring = bytes(range(16))
     shown = status.snapshot["clusters"][1]
     assert shown is not None
-    shown["lb"] = {"policy": "RING_HASH", "ring_hashes": ring}
+    shown["lb"] = {"policy": "RING_HASH", "tables": {0: (ring, b"")}}
     dumped = client.get("/config_dump").json()
     assert dumped["generation"] == 3
-    assert base64.b64decode(dumped["clusters"]["1"]["lb"]["ring_hashes"]) == ring
+    assert base64.b64decode(dumped["clusters"]["1"]["lb"]["tables"]["0"][0]) == ring
 
 
 def test_listeners_and_server_info(client: Client) -> None:

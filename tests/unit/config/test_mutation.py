@@ -75,10 +75,6 @@ spec:
 DOCUMENTS: list[Any] = list(yaml.safe_load_all(VALID))
 
 
-def no_ring(keys, weights, minimum, maximum):
-    return b"", b""
-
-
 def spots(value: Any, path: tuple = ()) -> list[tuple]:
     """Every place in a document that can be changed."""
     found = [path] if path else []
@@ -137,7 +133,7 @@ def check(text: str, tmp_path_factory) -> list:
     folder = tmp_path_factory.mktemp("m")
     path = folder / "mesh.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    builder = Builder("shop", build_ring=no_ring)
+    builder = Builder("shop")
     problems = builder.load([str(path)])
     for problem in problems:
         assert problem.file == str(path)

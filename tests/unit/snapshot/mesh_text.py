@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +10,6 @@ from meshproxy.discovery.resolution import Resolution
 from meshproxy.snapshot.build import Builder
 
 ISTIO = "apiVersion: networking.istio.io/v1\n"
-
-
-def build_ring(keys: list[bytes], weights: list[int], minimum: int, maximum: int):
-    """A small stand-in for the compiled ring: 4 points per key, sorted."""
-    points = sorted(
-        (int.from_bytes(hashlib.sha256(key + bytes([i])).digest()[:8], "little"), index)
-        for index, key in enumerate(keys)
-        for i in range(4)
-    )
-    hashes = struct.pack(f"<{len(points)}Q", *(point for point, _ in points))
-    return hashes, struct.pack(f"<{len(points)}I", *(index for _, index in points))
 
 
 def service(name: str, ports: str = "{name: http, port: 80}", more: str = "", ns: str = "default"):
@@ -90,7 +77,7 @@ class Mesh:
     def __init__(self, folder: Path, *documents: str, **settings: Any) -> None:
         self.path = folder / "mesh.yaml"
         self.path.write_text("---\n".join(documents))
-        self.builder = Builder(**{"build_ring": build_ring, **settings})
+        self.builder = Builder(**settings)
         self.builder.load([str(self.path)])
 
     def write(self, *documents: str):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import struct
+from array import array
 
 import pytest
 from mesh_text import Mesh, destination_rule, pod, service, to, virtual_service
 
+from meshproxy._fast.ketama import build_ring
 from meshproxy.snapshot.compile import Capacities
 
 WEB = "web.default.svc.cluster.local"
@@ -114,32 +115,29 @@ HASH = destination_rule(
 
 
 def test_ring_holds_the_healthy_endpoints_by_their_place_in_the_cluster(tmp_path):
-    calls = []
-
-    def ring(keys, weights, minimum, maximum):
-        calls.append((keys, weights, minimum))
-        return struct.pack("<2Q", 1, 2), struct.pack("<2I", 1, 0)
-
     pods = (
         pod("a", "web", "10.0.0.1", ready="False"),
         pod("b", "web", "10.0.0.2", "v2"),
         pod("c", "web", "'fd00::3'", "v2"),
     )
-    mesh = Mesh(tmp_path, service("web"), *pods, HASH, build_ring=ring)
+    mesh = Mesh(tmp_path, service("web"), *pods, HASH)
     lb = mesh.cluster(PLAIN)["lb"]
-    assert calls == [([b"10.0.0.2:80", b"[fd00::3]:80"], [1, 1], 32)]
-    assert struct.unpack("<2I", lb["ring_endpoints"]) == (2, 1)
-    assert mesh.cluster(f"outbound|80|v1|{WEB}")["lb"]["ring_hashes"] == b""
+    hashes, owners = build_ring([b"10.0.0.2:80", b"[fd00::3]:80"], [1, 1], 32)
+    assert lb["ring_size"] == 32
+    assert lb["tables"][0][0] == hashes
+    places = [1 + owner for owner in array("I", owners)]
+    assert array("I", lb["tables"][0][1]).tolist() == places
+    assert mesh.cluster(f"outbound|80|v1|{WEB}")["lb"]["tables"] == {}
 
 
-def test_compiled_ring_agrees_with_the_envoy_vector(tmp_path):
-    ketama = pytest.importorskip("meshproxy._fast.ketama")
-    keys = [f"127.0.0.1:{port}".encode() for port in range(90, 96)]
-    hashes, picks = ketama.build_ring(keys, [1] * 6, 12, 8_388_608)
-    assert struct.unpack("<12Q", hashes)[0] == 833437586790550860
-    assert [90 + index for index in struct.unpack("<12I", picks)] == [
-        94, 92, 90, 95, 93, 91, 91, 93, 95, 92, 94, 90,
-    ]  # fmt: skip
+def test_ring_is_made_anew_only_when_endpoints_or_weights_change(tmp_path):
+    mesh = Mesh(tmp_path, service("web"), pod("a", "web", "10.0.0.1"), HASH)
+    first = mesh.cluster(PLAIN)["lb"]["tables"][0]
+    mesh.write(service("web"), pod("a", "web", "10.0.0.1", "v2"), HASH)
+    assert mesh.cluster(PLAIN)["endpoints"][0]["labels"]["version"] == "v2"
+    assert mesh.cluster(PLAIN)["lb"]["tables"][0] is first
+    mesh.write(service("web"), pod("a", "web", "10.0.0.2", "v2"), HASH)
+    assert mesh.cluster(PLAIN)["lb"]["tables"][0] != first
 
 
 def test_hash_policies_of_all_destinations_are_concatenated(tmp_path):

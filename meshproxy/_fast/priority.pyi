@@ -1,0 +1,3 @@
+from collections.abc import Sequence
+
+def loads(groups: Sequence[tuple[int, int]], panic_percent: int = 0) -> list[tuple[int, bool]]: ...
