@@ -170,7 +170,7 @@ cdef class Rehearsal:
             self.end(503, FLAG_UO, DETAIL_OVERFLOW, now_us)
             return -1
         request.random = &self.stage.random
-        request.attempt = self.retry_count
+        request.attempt = 0
         request.now_us = now_us
         request.hash = self.hash
         request.has_hash = self.has_hash
