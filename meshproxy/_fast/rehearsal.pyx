@@ -51,7 +51,7 @@ cdef class Stage:
         return head
 
     def begin(self, bytes head, bytes source, uint64_t now_us):
-        """Decide where a request from `source` ("10.0.0.9:41234") goes. Raises ValueError for a head that is refused."""
+        """Decide where a request goes. `source`: its client, "10.0.0.9:41234". Raises ValueError when it is refused."""
         cdef RequestHead h
         cdef bytes kept = self.parse(&h, head)
         cdef VirtualHost host = self.snapshot.host_of(&h.view, BY_HOST)

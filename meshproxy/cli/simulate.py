@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
+_MOST_SLOTS = 100_000  # of a pod
 _SHARES = ("fail", "refuse", "reset", "hang")
 _TIMES = {"service": "service_us", "join": "joins_us", "leave": "leaves_us"}
 _SETTINGS = ("slow", "slots", *_SHARES, *_TIMES)
@@ -39,8 +40,8 @@ def _setting(name: str, value: str) -> tuple[str, int | float]:
     if name not in _SETTINGS:
         raise ValueError(f"expected one of {', '.join(_SETTINGS)}, found {name!r}")
     if name == "slots":
-        if not value.isdecimal():
-            raise ValueError(f"slots: expected a number, found {value!r}")
+        if not value.isdecimal() or int(value) > _MOST_SLOTS:
+            raise ValueError(f"slots: expected a number up to {_MOST_SLOTS}, found {value!r}")
         return name, int(value)
     most = 1.0 if name in _SHARES else 1e6
     return name, parse_number(value, most, name)
@@ -87,7 +88,7 @@ def parse_rates(text: str) -> tuple[float, ...]:
     help="Requests per second of each client, in turn, at random times."
     "  [default: the next one as soon as the answer is there]",
 )
-@flag("--requests", type=click.IntRange(1, 100_000_000), default=10_000, show_default=True)
+@flag("--requests", type=click.IntRange(1, 10_000_000), default=10_000, show_default=True)
 @flag(
     "--duration",
     "duration_us",
@@ -114,7 +115,7 @@ def parse_rates(text: str) -> tuple[float, ...]:
 )
 @flag(
     "--slots",
-    type=click.IntRange(0),
+    type=click.IntRange(0, _MOST_SLOTS),
     default=0,
     metavar="N",
     help="Requests that a pod serves at a time; the others queue in it.  [default: all]",

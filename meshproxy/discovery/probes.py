@@ -111,7 +111,9 @@ def _port(port: int | str, container: Container) -> int | None:
     if isinstance(port, int):
         return port
     numbers = [item.container_port for item in container.ports if item.name == port]
-    return numbers[0] if numbers else None
+    if numbers:
+        return numbers[0]
+    return int(port) if port.isdecimal() and 0 < int(port) < 65536 else None  # as the kubelet
 
 
 def _request(action: HttpGetAction, address: str, port: int) -> bytes:

@@ -23,7 +23,7 @@ class Client:
         self._random = Random(f"{scenario.seed}/client/{index}")
         self._keys = scenario.keys
         self._template = scenario.request.head().replace(b"{client}", str(index).encode())
-        self._has_keys = b"{key}" in self._template
+        self.has_keys = b"{key}" in self._template
 
     def gap_us(self) -> int:
         """Time to the next request of an open loop: arrivals are a Poisson process."""
@@ -31,7 +31,7 @@ class Client:
 
     def next_head(self) -> bytes:
         self.sent += 1
-        if not self._has_keys:
+        if not self.has_keys:
             return self._template
         return self.head(int(self._random.random() * self._keys))
 

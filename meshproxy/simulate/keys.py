@@ -46,7 +46,7 @@ class KeyMap:
         simulation = self._simulation
         stage, clients = simulation.stages[0], simulation.clients
         now_us = simulation.now_us
-        if b"{key}" in simulation.scenario.request.head():
+        if clients[0].has_keys:
             heads = [(clients[0].head(key), clients[0]) for key in range(simulation.scenario.keys)]
         else:
             heads = [(client.head(0), client) for client in clients]

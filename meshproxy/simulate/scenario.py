@@ -27,6 +27,11 @@ class PodSettings:
     joins_us: int = 0  # ready from then on
     leaves_us: int = -1  # no longer ready from then on; -1 = stays
 
+    def __post_init__(self) -> None:
+        shares = self.fail + self.refuse + self.reset + self.hang
+        if shares > 1 + 1e-9:
+            raise ValueError(f"expected fail, refuse, reset, hang to make 1 at most: {shares:g}")
+
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:

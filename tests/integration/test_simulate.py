@@ -348,6 +348,8 @@ def test_chart_is_svg_with_a_bar_for_each_pod(tmp_path: Path) -> None:
         (("--pods", "slow=2"), "expected SELECTOR:SETTING=VALUE"),
         (("--pods", "1:fast=2"), "expected one of slow, "),
         (("--pods", "1:fail=1.5"), "from 0 to 1"),
+        (("--pods", "1:fail=0.6", "--pods", "web-0:hang=0.6"), "1 at most: 1.2"),
+        (("--pods", "1:slots=many"), "slots: expected a number"),
         (("--rate", "0"), "above 0"),
     ],
 )

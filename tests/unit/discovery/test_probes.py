@@ -96,6 +96,12 @@ def test_probe_takes_every_figure_and_header(tmp_path: Path) -> None:
     assert b"host: [" not in target.request and target.request.startswith(b"GET / HTTP/1.1\r\n")
 
 
+@pytest.mark.parametrize(("port", "number"), [("9000", 9000), ('"9000"', 9000), ("http", 8080)])
+def test_probe_port_is_a_number_or_a_name(tmp_path: Path, port: str, number: int) -> None:
+    (target,) = targets(tmp_path, SERVICE, pod(f"tcpSocket: {{port: {port}}}"))
+    assert target.port == number
+
+
 def test_tcp_probe_needs_no_request(tmp_path: Path) -> None:
     (target,) = targets(tmp_path, SERVICE, pod("tcpSocket: {port: 6379, host: 10.9.9.9}"))
     assert (target.address, target.port, target.request) == ("10.9.9.9", 6379, b"")
