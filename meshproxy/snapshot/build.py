@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from meshproxy.config.load import Loader
 from meshproxy.config.problem import Finding, Problem
-from meshproxy.config.resource import Key
+from meshproxy.config.resource import Key, Resource
 from meshproxy.config.store import ConfigSet, merge
 from meshproxy.config.verdict import Verdict, verdicts
 from meshproxy.discovery.probes import Target
@@ -140,7 +140,10 @@ class Builder:
         if not merged.changed:
             return None
         stale = self._compiler.apply(previous, self._config, merged.changed)
-        self._judge(merged.changed | self._touched(stale))
+        keys = self._touched(stale).union(merged.changed)
+        for key in merged.changed:
+            keys |= self._workload_entries(previous.resources.get(key))
+        self._judge(keys)
         return self._advance()
 
     def _advance(self) -> SnapshotData | None:
@@ -157,15 +160,14 @@ class Builder:
         for host in stale.clusters | stale.targets | stale.hosts:
             for key in registry.claimants(host):
                 keys.add(key)
-                keys |= self._workload_entries(key)
+                keys |= self._workload_entries(self._config.resources[key])
             keys |= registry.policies.mentions.of(host)
             keys |= registry.routes.mentions.of(host)
         return keys
 
-    def _workload_entries(self, key: Key) -> set[Key]:
+    def _workload_entries(self, resource: Resource | None) -> set[Key]:
         """Give those that a ServiceEntry selects: it decides whether they may have names."""
-        resource = self._config.resources.get(key)
-        if resource is None or key.kind != "ServiceEntry":
+        if resource is None or resource.key.kind != "ServiceEntry":
             return set()
         selected = self._compiler.registry.endpoints.selected(resource)
         return {item.key for item in selected if item.key.kind == "WorkloadEntry"}

@@ -9,8 +9,19 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mesh_text import Mesh, destination_rule, pod, service, to, virtual_service
+from mesh_text import (
+    Mesh,
+    destination_rule,
+    external_name,
+    pod,
+    service,
+    service_entry,
+    to,
+    virtual_service,
+    workload_entry,
+)
 
+from meshproxy.discovery.resolution import Resolution
 from meshproxy.snapshot import delta
 
 SLICE = """\
@@ -31,6 +42,16 @@ spec: {{template: {{metadata: {{labels: {{app: {}, version: v2}}}}}}}}
 
 SUBSETS = "subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]"
 HASH = "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}"
+HTTP = "ports: [{number: 80, name: http, protocol: HTTP}]"
+SELECT = "workloadSelector: {labels: {app: vm}}"
+NAMES = (
+    "ext.com", "other.com", "vm.test",
+    *(f"{name}.default.svc.cluster.local" for name in ("a", "b", "x1", "x2")),
+)  # fmt: skip
+RESOLUTIONS = (
+    Resolution(("10.9.0.2", "10.9.0.1")), Resolution(("10.9.0.3",)), Resolution((), "gone"),
+    Resolution(("10.9.0.1",), "no answer"),
+)  # fmt: skip
 
 # Each object in its versions; the empty one means that it is absent.
 VERSIONS: list[list[str]] = [
@@ -55,6 +76,21 @@ VERSIONS: list[list[str]] = [
      virtual_service("w", "a", f"{{route: [{to('b')}]}}"),
      virtual_service("w", "ext.com, '*'", f"{{route: [{to('c.other.svc.cluster.local')}]}}")],
     ["", DEPLOYMENT.format("a"), DEPLOYMENT.format("b")],
+    ["", service_entry("e1", f"hosts: [ext.com, other.com], {HTTP}, resolution: DNS"),
+     service_entry("e1", f"hosts: [ext.com], {HTTP}, resolution: NONE"),
+     service_entry("e1", f"hosts: [a.default.svc.cluster.local], {HTTP}, resolution: DNS"),
+     service_entry("e1", f"hosts: [ext.com], {HTTP}, resolution: STATIC, {SELECT}")],
+    ["", service_entry("e2", f"hosts: [ext.com], {HTTP}, resolution: DNS, {SELECT}", "default",
+                       ', creationTimestamp: "2020-01-01T00:00:00Z"'),
+     service_entry("e2", f"hosts: ['*.com'], {HTTP}, resolution: DNS_ROUND_ROBIN,"
+                   " endpoints: [{address: other.com}], exportTo: ['.']"),
+     service_entry("e2", f"hosts: [ext.com], {HTTP}, resolution: DNS", "other")],
+    ["", workload_entry("w1", "address: vm.test"), workload_entry("w1", "address: 10.0.0.7"),
+     workload_entry("w1", "address: vm.test", "app: a, version: v1")],
+    ["", external_name("x1", "ext.com"), external_name("x1", "x2.default.svc.cluster.local"),
+     external_name("x1", "a.default.svc.cluster.local")],
+    ["", external_name("x2", "x1.default.svc.cluster.local"),
+     external_name("x2", "b.default.svc.cluster.local"), service("x2")],
 ]  # fmt: skip
 
 states = st.tuples(*(st.integers(0, len(versions) - 1) for versions in VERSIONS))
@@ -111,24 +147,42 @@ def check_ids(snapshot: Any) -> None:
     assert all(len(rules) == 1 for rules in routes.values())
 
 
-@settings(max_examples=60, deadline=None)
-@given(steps=st.lists(states, min_size=2, max_size=6))
-def test_step_by_step_equals_at_once_and_updates_lead_there(steps):
+answers = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(RESOLUTIONS))
+
+
+def known(mesh: Mesh, answer: dict[str, Resolution]) -> dict[str, Resolution]:
+    """What a proxy would report: names that are looked up, and no others."""
+    return {name: answer[name] for name in mesh.builder.names & answer.keys()}
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    steps=st.lists(st.tuples(states, answers), min_size=2, max_size=6),
+    last=st.fixed_dictionaries({name: st.sampled_from(RESOLUTIONS) for name in NAMES}),
+)
+def test_step_by_step_equals_at_once_and_updates_lead_there(steps, last):
     with tempfile.TemporaryDirectory() as folder:
         mesh = Mesh(Path(folder))
         held = mesh.builder.snapshot
-        for state in steps:
-            before = held
-            frozen = repr(before)
-            update = mesh.write(*texts(state))
-            whole = mesh.builder.snapshot
-            assert repr(before) == frozen, "a snapshot given out was changed"
-            held = held if update is None else delta.apply(held, update)
-            assert held == whole
-            check_ids(whole)
+        for state, answer in steps:
+            for change in (
+                lambda state=state: mesh.write(*texts(state)),
+                lambda answer=answer: mesh.builder.resolve(known(mesh, answer))[0],
+            ):
+                before = held
+                frozen = repr(before)
+                update = change()
+                whole = mesh.builder.snapshot
+                assert repr(before) == frozen, "a snapshot given out was changed"
+                held = held if update is None else delta.apply(held, update)
+                assert held == whole
+                check_ids(whole)
         fresh_folder = Path(folder) / "fresh"
         fresh_folder.mkdir()
-        fresh = Mesh(fresh_folder, *texts(steps[-1]))
+        fresh = Mesh(fresh_folder, *texts(steps[-1][0]))
+        assert mesh.builder.names == fresh.builder.names <= set(NAMES)
+        for each in (mesh, fresh):
+            each.builder.resolve(known(each, last))
         assert by_name(mesh.builder.snapshot) == by_name(fresh.builder.snapshot)
         verdicts = [(item.code, item.object, item.path) for item in mesh.problems]
         assert sorted(verdicts) == sorted(
@@ -190,7 +244,8 @@ def test_rejected_object_keeps_routing_by_its_last_good_version(tmp_path):
 
 
 def test_all_orders_of_files_give_the_same_snapshot(tmp_path):
-    documents = [service("a"), pod("p", "a", "10.0.0.1"), texts((0,) * 9 + (1, 0, 0))[0]]
+    routes = texts(tuple(int(index == 9) for index in range(len(VERSIONS))))
+    documents = [service("a"), pod("p", "a", "10.0.0.1"), *routes]
     seen = []
     for number, order in enumerate(itertools.permutations(documents)):
         folder = tmp_path / str(number)
