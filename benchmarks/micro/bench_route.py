@@ -23,10 +23,13 @@ REFUSING = {
 }
 
 
-@pytest.mark.parametrize("hosts", [1, 10_000])
-def bench_host(benchmark: BenchmarkFixture, loops: ModuleType, hosts: int) -> None:
-    benchmark.group = "match, one route"
-    snapshot = loops.make_snapshot(_snapshot(hosts, [_route("last", [])]))
+@pytest.mark.parametrize("hosts", [1, 100, 10_000])
+@pytest.mark.parametrize("rules", [1, 50])
+def bench_host(benchmark: BenchmarkFixture, loops: ModuleType, rules: int, hosts: int) -> None:
+    """Flat in the number of hosts: a host is looked up, its rules are tried in order."""
+    benchmark.group = f"match among hosts, {rules} rule{'s' if rules > 1 else ''}"
+    refusing = [_route(f"route-{number}", [REFUSING["prefix"]]) for number in range(rules - 1)]
+    snapshot = loops.make_snapshot(_snapshot(hosts, [*refusing, _route("last", [])]))
     assert benchmark(loops.match, snapshot, BROWSER_REQUEST, MATCHES) == "last"
 
 
