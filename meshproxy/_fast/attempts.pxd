@@ -20,6 +20,7 @@ from .buffer cimport Buffer
 from .cluster cimport Cluster
 from .endpoint cimport Endpoint
 from .http1 cimport ResponseHead
+from .outlier cimport FailedAt
 from .retry cimport AttemptEnd
 from .route cimport Route
 from .runtime cimport Runtime
@@ -54,6 +55,7 @@ cdef class Attempts(UpstreamSink):
     cdef bint is_waiting           # in pool.waiting
     cdef bint is_on_endpoint       # counted in flight on the endpoint
     cdef bint was_stale            # the connection that was lost had served before, and not begun to answer
+    cdef bint was_unread           # and the endpoint closed it before its kernel took a byte of this request
     cdef bint is_replayed
     cdef bint is_discarding        # this response is dropped, and retried
     cdef uint64_t sent_us          # request head sent
@@ -61,7 +63,7 @@ cdef class Attempts(UpstreamSink):
 
     # What another attempt needs.
     cdef Buffer replay             # the body so far, or None
-    cdef bint keeps_body           # into replay
+    cdef uint32_t replay_room      # most body bytes that replay keeps; 0 = none (any more)
     cdef bint is_body_lost         # it outgrew replay: no attempt after bytes were sent
     cdef bint is_backing_off
     cdef uint32_t retry_count
@@ -81,6 +83,7 @@ cdef class Attempts(UpstreamSink):
     cdef int resend(self) except -1
     cdef int send_kept(self) except -1
     cdef int gather_request(self, const char* p, size_t n) except -1
+    cdef void reserve_replay(self) noexcept        # the request has a body, which may have to be sent again
     cdef int keep_body(self, const char* p, size_t n) except -1
     # Sends what dispatch and gather_request put together. Called once per recv.
     cdef int request_flush(self) except -1
@@ -94,14 +97,14 @@ cdef class Attempts(UpstreamSink):
     cdef int upstream_lost(self, Detail detail) except -1
     cdef int drop_upstream(self) except -1
     cdef void leave_endpoint(self, bint is_success) noexcept
-    cdef int report(self, uint32_t status, bint is_local) except -1
+    cdef int report(self, uint32_t status, FailedAt failed) except -1
 
     # Another one.
     cdef bint can_replay(self) noexcept
     cdef bint retries_end(self, AttemptEnd end) except -1
     cdef bint retries_response(self, ResponseHead* h) except -1
     cdef bint may_retry(self, bint was_sent) except -1
-    cdef int schedule_retry(self) except -1
+    cdef int schedule_retry(self, AttemptEnd end) except -1
     cdef int arm_try_timer(self) except -1
     cdef int on_try_timer(self) except -1
     cdef int end_backoff(self) except -1

@@ -5,13 +5,15 @@ cimport cython
 from .balancer cimport PickRequest
 from .encode cimport attempt_encode
 from .limits cimport Limits
+from .outlier cimport FAILED_CONNECTED, FAILED_CONNECTING, FAILED_NOT, FailedAt
 from .retry cimport *
 from .transport cimport SEND_FAILED
 from .types cimport *
 from .upstream cimport pool_of
 
 cdef enum:
-    REPLAY_BYTES = 65536           # most body bytes kept for another attempt
+    RETRY_BYTES = 1048576          # of a body, kept for retries that the user asked for: Envoy's buffer limit
+    STALE_BYTES = 65536            # of any body, since a kept-alive connection may close under it
     BODY_HIGH_WATERMARK = 65536    # request bytes held for an upstream that is not ready yet
 
 
@@ -25,8 +27,9 @@ cdef class Attempts(UpstreamSink):
         self.hash = 0
         self.flags = 0
         self.is_dispatched = self.is_sent = self.is_waiting = self.is_on_endpoint = False
-        self.was_stale = self.is_replayed = self.is_discarding = self.is_backing_off = False
-        self.keeps_body = self.is_body_lost = False
+        self.was_stale = self.was_unread = self.is_replayed = self.is_discarding = self.is_backing_off = False
+        self.replay_room = 0
+        self.is_body_lost = False
         self.retry_count = 0
         self.sent_us = self.service_us = 0
         memset(&self.try_timer, 0, sizeof(Timer))
@@ -49,8 +52,6 @@ cdef class Attempts(UpstreamSink):
     cdef int dispatch(self) except -1:
         cdef Limits limits = self.cluster.limits
         self.is_dispatched = True
-        if limits.max_requests and not limits.may_request():
-            return self.overflow()
         self.endpoint = self.choose_endpoint()
         if self.endpoint is None:
             self.cluster.column.cx_none_healthy += 1
@@ -58,11 +59,18 @@ cdef class Attempts(UpstreamSink):
         self.pool = pool_of(self.rt, self.endpoint, self.cluster)
         if limits.max_pending and self.pool.idle_first == NULL and not limits.may_wait():
             return self.overflow()
+        # Behind a limit on connections it waits instead, and takes the place of one that ended.
+        if limits.max_requests and not limits.may_request() and not self.pool.is_full(limits):
+            return self.overflow()
         self.endpoint.column.rq_total += 1
         self.endpoint.column.rq_active += 1
         self.is_on_endpoint = True
         self.rt.begin_send()
-        self.upstream = self.pool.acquire(self, self.cluster, False)
+        if not METHOD_GET <= self.method <= METHOD_HEAD and not is_idempotent(self.method) and (
+                self.pool.is_doubtful(limits)):
+            self.pool.enqueue(self, self.cluster, False)
+        else:
+            self.upstream = self.pool.acquire(self, self.cluster, False)
         if self.upstream is None:
             self.set_waiting(True)
         else:
@@ -119,7 +127,7 @@ cdef class Attempts(UpstreamSink):
     cdef int gather_request(self, const char* p, size_t n) except -1:
         if self.is_finished:
             return 0
-        if self.keeps_body:
+        if self.replay_room:
             self.keep_body(p, n)
         if self.upstream is None:
             if self.replay is None:
@@ -133,13 +141,17 @@ cdef class Attempts(UpstreamSink):
                 self.rt.gather_add(p, n)
         return 0
 
-    # For another attempt; beyond REPLAY_BYTES the request is streamed and has no other.
+    cdef void reserve_replay(self) noexcept:
+        cdef RetryPolicy policy = self.route.retry
+        self.replay_room = RETRY_BYTES if policy is not None and policy.is_users else STALE_BYTES
+
+    # For another attempt; beyond its room the request is streamed and has no other.
     cdef int keep_body(self, const char* p, size_t n) except -1:
         if self.replay is None:
             self.replay = Buffer()
-        if self.replay.held() + n <= REPLAY_BYTES:
+        if self.replay.held() + n <= self.replay_room:
             return self.replay.append(p, n)
-        self.keeps_body = False
+        self.replay_room = 0
         self.is_body_lost = True
         if self.upstream is None:
             self.body = self.replay
@@ -152,10 +164,13 @@ cdef class Attempts(UpstreamSink):
         return 0
 
     cdef int send_to_upstream(self) except -1:
-        if not self.is_sent:
+        cdef bint is_first = not self.is_sent
+        if is_first:
             self.is_sent = True
             self.sent_us = self.rt.reactor.now_us
         if self.upstream.send_gathered() == SEND_FAILED:
+            if is_first:
+                self.upstream.unread_bytes = <size_t>-1
             # The endpoint may have answered before it closed: what it sent is read first.
             self.upstream.is_readable = True
             self.upstream.peer_closed = True
@@ -190,7 +205,7 @@ cdef class Attempts(UpstreamSink):
         self.service_us = self.rt.reactor.now_us - self.sent_us
         self.rt.reactor.cancel(&self.try_timer)
         if self.cluster.outlier is not None:
-            self.report(h.status, False)
+            self.report(h.status, FAILED_NOT)
         if self.route.retry is not None and (h.status >= 400 or not has_body) and self.retries_response(h):
             self.is_discarding = True
             return False
@@ -198,7 +213,7 @@ cdef class Attempts(UpstreamSink):
 
     cdef int end_discarded(self, bint reusable) except -1:
         self.let_go(reusable)
-        return self.schedule_retry()
+        return self.schedule_retry(END_RESPONSE)
 
     # The upstream connection goes back to its pool when both messages are whole.
     cdef int let_go(self, bint reusable) except -1:
@@ -206,16 +221,17 @@ cdef class Attempts(UpstreamSink):
         self.upstream = None
         if reusable and self.request_done and not c.has_pending():
             return self.pool.release(c)
-        c.close_now()
-        return 0
+        return c.give_up()
 
     cdef int on_upstream_failed(self, Detail detail) except -1:
         self.set_waiting(False)
         return self.upstream_lost(detail)
 
     cdef int on_upstream_reset(self, Detail detail) except -1:
-        self.was_stale = (self.upstream is not None and self.upstream.requests > 1
-                          and not self.upstream.is_answered)
+        cdef UpstreamConnection c = self.upstream
+        cdef size_t body_bytes = self.replay.held() if self.replay is not None else 0
+        self.was_stale = c is not None and c.requests > 1 and not c.is_answered
+        self.was_unread = self.was_stale and c.unread_bytes >= self.block_len + body_bytes
         self.upstream = None
         return self.upstream_lost(detail)
 
@@ -225,9 +241,11 @@ cdef class Attempts(UpstreamSink):
             return 0
         self.rt.reactor.cancel(&self.try_timer)
         if self.is_discarding:
-            return self.schedule_retry()
+            return self.schedule_retry(END_RESPONSE)
         if self.response_started:
-            self.report(503, True)
+            self.report(503, FAILED_CONNECTED)
+            if detail == DETAIL_UPSTREAM_PROTOCOL_ERROR:
+                return self.cut_short(FLAG_UPE, DETAIL_PROTOCOL_AFTER_RESPONSE_STARTED)
             return self.cut_short(FLAG_UC, DETAIL_AFTER_RESPONSE_STARTED)
         if detail == DETAIL_CONNECTION_TERMINATION and self.can_replay():
             self.is_replayed = True
@@ -236,13 +254,13 @@ cdef class Attempts(UpstreamSink):
             self.set_waiting(True)
             self.pool.acquire(self, self.cluster, True)
             return 0
-        self.report(503, True)
         if detail in (DETAIL_CONNECT_FAILURE, DETAIL_CONNECT_TIMEOUT, DETAIL_LOCAL_CONNECT_FAILURE):
             end = END_CONNECT_FAILURE
         elif not self.is_sent:
             end = END_RESET_BEFORE_REQUEST
+        self.report(503, FAILED_CONNECTING if end == END_CONNECT_FAILURE else FAILED_CONNECTED)
         if detail != DETAIL_INTERNAL_ERROR and self.retries_end(end):
-            return self.schedule_retry()
+            return self.schedule_retry(end)
         if detail == DETAIL_UPSTREAM_PROTOCOL_ERROR:
             return self.local_reply(502, FLAG_UPE, detail)
         if detail == DETAIL_CONNECTION_TERMINATION:
@@ -252,14 +270,14 @@ cdef class Attempts(UpstreamSink):
         return self.local_reply(503, FLAG_UF, detail)
 
     # A kept-alive connection closed under the request before a byte of the response: once, on a fresh one, and
-    # only what may be repeated without harm (RFC 9110 9.2.2).
+    # only what nobody has read, or what may be repeated without harm (RFC 9110 9.2.2).
     cdef bint can_replay(self) noexcept:
-        return self.was_stale and not self.is_replayed and self.framing == BODY_NONE and self.request_done and (
-            is_idempotent(self.method))
+        return self.was_stale and not self.is_replayed and not self.is_body_lost and (
+            self.was_unread or is_idempotent(self.method))
 
     # What became of an attempt, for outlier detection.
-    cdef int report(self, uint32_t status, bint is_local) except -1:
-        cdef dict event = self.cluster.report(self.endpoint, status, is_local, self.rt.reactor.now_us)
+    cdef int report(self, uint32_t status, FailedAt failed) except -1:
+        cdef dict event = self.cluster.report(self.endpoint, status, failed, self.rt.reactor.now_us)
         if event is not None and self.rt.on_health_event is not None:
             self.rt.on_health_event(event)
         return 0
@@ -282,7 +300,7 @@ cdef class Attempts(UpstreamSink):
         return verdict == RETRY_NOW
 
     # The attempt is over; the next one starts after the backoff.
-    cdef int schedule_retry(self) except -1:
+    cdef int schedule_retry(self, AttemptEnd end) except -1:
         self.is_discarding = False
         self.leave_endpoint(False)
         self.tried = (self.tried or []) + [self.endpoint]
@@ -290,6 +308,7 @@ cdef class Attempts(UpstreamSink):
             self.cluster.column.rq_retrying += 1
         self.retry_count += 1
         self.cluster.column.rq_retry += 1
+        self.cluster.column.rq_retry_after[<int>end] += 1
         self.is_sent = self.is_replayed = False
         self.is_backing_off = True
         return self.rt.reactor.arm(
@@ -325,18 +344,18 @@ cdef class Attempts(UpstreamSink):
     cdef int end_try(self) except -1:
         self.endpoint.column.rq_timeout += 1
         self.cluster.column.rq_timeout += 1
-        self.report(504, True)
+        self.report(504, FAILED_CONNECTED)
         self.drop_upstream()
         if self.retries_end(END_PER_TRY_TIMEOUT):
-            return self.schedule_retry()
+            return self.schedule_retry(END_PER_TRY_TIMEOUT)
         return self.local_reply(504, FLAG_UT, DETAIL_PER_TRY_TIMEOUT)
 
     cdef int drop_upstream(self) except -1:
         cdef UpstreamConnection c = self.upstream
         self.upstream = None
         if c is not None:
-            c.close_now()
-        elif self.is_waiting:
+            return c.give_up()
+        if self.is_waiting:
             self.set_waiting(False)
             self.pool.forget(self)
         return 0

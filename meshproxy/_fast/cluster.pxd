@@ -10,7 +10,7 @@ from .balancer cimport Balancer, PickRequest
 from .endpoint cimport Endpoint
 from .level cimport Level
 from .limits cimport Limits
-from .outlier cimport Outlier
+from .outlier cimport FailedAt, Outlier
 from .priority cimport PriorityHealth
 from .scoreboard cimport ClusterColumn, Cursor, Scoreboard
 from .tier cimport Policy, Tier
@@ -55,6 +55,6 @@ cdef class Cluster:
     cdef int settle(self, uint64_t now_us) except -1
     # Where on its ring a request's hash falls; -1 without a ring.
     cdef long ring_point(self, PickRequest* request) except -2
-    # Takes in what became of a request: its status, or 503 and 504 with is_local. What tripped, as a dict for the
-    # log, or None.
-    cdef dict report(self, Endpoint endpoint, uint32_t status, bint is_local, uint64_t now_us)
+    # Takes in what became of a request: its status, or 503 and 504 when it failed without one. What tripped, as a
+    # dict for the log, or None.
+    cdef dict report(self, Endpoint endpoint, uint32_t status, FailedAt failed, uint64_t now_us)

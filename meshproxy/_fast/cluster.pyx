@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free
 
 from .bounded cimport BoundedLoad
 from .ketama cimport RingHash
-from .outlier cimport TRIPPED_5XX, TRIPPED_GATEWAY, TRIPPED_NOTHING, Tripped
+from .outlier cimport FailedAt, TRIPPED_5XX, TRIPPED_GATEWAY, TRIPPED_NOTHING, Tripped
 from .priority cimport PriorityHealth, spread_load
 from .random cimport random_next
 from .reactor cimport monotonic_us
@@ -154,14 +154,14 @@ cdef class Cluster:
         for level in self.levels:
             level.use_turns(cursor)
 
-    cdef dict report(self, Endpoint endpoint, uint32_t status, bint is_local, uint64_t now_us):
+    cdef dict report(self, Endpoint endpoint, uint32_t status, FailedAt failed, uint64_t now_us):
         cdef uint64_t value = 0, length
         cdef Tripped tripped
         cdef Endpoint e
         cdef int ejected = 0
         if self.outlier is None:
             return None
-        tripped = self.outlier.count(endpoint.state, status, is_local, &value)
+        tripped = self.outlier.count(endpoint.state, status, failed, &value)
         if tripped == TRIPPED_NOTHING or endpoint.state.ejected_until_us > now_us:
             return None
         for e in self.endpoints.values():

@@ -20,6 +20,6 @@ cdef class Limits:
     cdef ClusterColumn* column(self, int worker) noexcept
     cdef bint may_connect(self) noexcept
     cdef bint may_wait(self) noexcept
-    # The request asking is counted already.
+    # The request asking is counted already; those that wait for a connection are not.
     cdef bint may_request(self) noexcept
     cdef bint may_retry(self) noexcept

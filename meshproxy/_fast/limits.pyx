@@ -57,7 +57,7 @@ cdef class Limits:
         if self.max_requests == 0:
             return True
         for w in range(self.workers):
-            sum += self.column(w).rq_active
+            sum += self.column(w).rq_active - self.column(w).rq_pending
         return sum <= self.max_requests
 
     cdef bint may_retry(self) noexcept:

@@ -102,7 +102,7 @@ cdef class Mirror(UpstreamSink):
         cdef UpstreamConnection c = self.upstream
         self.upstream = None
         if c is not None:
-            c.close_now()
+            c.give_up()
         elif self.is_waiting:
             self.pool.forget(self)
         self.is_waiting = False

@@ -11,6 +11,12 @@ cdef enum Tripped:
     TRIPPED_GATEWAY
     TRIPPED_LOCAL
 
+# How far an attempt came that has no response.
+cdef enum FailedAt:
+    FAILED_NOT = 0
+    FAILED_CONNECTING
+    FAILED_CONNECTED               # a connection was had, which in split mode is a success of the local side
+
 cdef class Outlier:
     cdef uint64_t consecutive_5xx      # 0 = off, as the other two
     cdef uint64_t consecutive_gateway
@@ -21,9 +27,9 @@ cdef class Outlier:
     cdef uint64_t longest_us
     cdef double max_percent
 
-    # Counts a result: status of a response, or what a failure counts as (503, 504) with is_local. The counter that
-    # reached its threshold, its value in value[0]; the counter starts again.
-    cdef Tripped count(self, EndpointState* s, uint32_t status, bint is_local, uint64_t* value) noexcept
+    # Counts a result: status of a response, or what a failure counts as (503, 504). The counter that reached its
+    # threshold, its value in value[0]; the counter starts again.
+    cdef Tripped count(self, EndpointState* s, uint32_t status, FailedAt failed, uint64_t* value) noexcept
     # Whether one more of `total` may go when `ejected` are out.
     cdef bint may_eject(self, int ejected, int total) noexcept
     # Ejects; returns for how long, in microseconds.

@@ -20,15 +20,16 @@ cdef class Outlier:
         self.longest_us = max(LONGEST_MS, data["base_ejection_ms"]) * 1000
         self.max_percent = data["max_ejection_percent"]
 
-    cdef Tripped count(self, EndpointState* s, uint32_t status, bint is_local, uint64_t* value) noexcept:
+    cdef Tripped count(self, EndpointState* s, uint32_t status, FailedAt failed, uint64_t* value) noexcept:
         if self.splits_local:
-            if is_local:
+            if failed != FAILED_CONNECTING and s.consecutive_local:
+                s.consecutive_local = 0
+            if failed != FAILED_NOT:
                 value[0] = atomic_add(&s.consecutive_local, 1) + 1
                 if self.consecutive_local and value[0] >= self.consecutive_local:
                     s.consecutive_local = 0
                     return TRIPPED_LOCAL
                 return TRIPPED_NOTHING
-            s.consecutive_local = 0
         if status < 500:
             # Read first: the line stays shared among workers while all is well.
             if s.consecutive_5xx:

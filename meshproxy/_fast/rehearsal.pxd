@@ -14,6 +14,7 @@ from .cluster cimport Cluster
 from .endpoint cimport Endpoint
 from .http1 cimport RequestHead, ResponseHead
 from .random cimport RandomState
+from .outlier cimport FailedAt
 from .retry cimport AttemptEnd
 from .route cimport Route
 from .scoreboard cimport Scoreboard
@@ -57,4 +58,4 @@ cdef class Rehearsal:
     cdef void connect(self) noexcept
     cdef void stop_waiting(self) noexcept
     cdef void leave_endpoint(self, bint is_success) noexcept
-    cdef int report(self, uint32_t status, bint is_local, uint64_t now_us) except -1
+    cdef int report(self, uint32_t status, FailedAt failed, uint64_t now_us) except -1

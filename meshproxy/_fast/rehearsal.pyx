@@ -5,6 +5,7 @@ from .forwarded cimport client_address
 from .http1 cimport request_parse, response_parse
 from .limits cimport Limits
 from .normalize cimport PATH_BASE, head_is_normal, normalized_head
+from .outlier cimport FAILED_CONNECTED, FAILED_CONNECTING, FAILED_NOT, FailedAt
 from .random cimport random_seed
 from .reply cimport detail_text, flags_text
 from .retry cimport *
@@ -165,10 +166,6 @@ cdef class Rehearsal:
         if self.cluster is None:
             self.end(503, FLAG_NC, DETAIL_CLUSTER_NOT_FOUND, now_us)
             return -1
-        if not self.cluster.limits.may_request():
-            self.cluster.column.rq_overflow += 1
-            self.end(503, FLAG_UO, DETAIL_OVERFLOW, now_us)
-            return -1
         request.random = &self.stage.random
         request.attempt = 0
         request.now_us = now_us
@@ -188,7 +185,8 @@ cdef class Rehearsal:
         """Ask for a connection to an endpoint that has so many idle and open: IDLE, OPEN, WAIT, or OVERFLOW,
         and then it is over."""
         cdef Limits limits = self.cluster.limits
-        if idle == 0 and not limits.may_wait():
+        cdef bint is_full = idle == 0 and opened > 0 and not limits.may_connect()
+        if idle == 0 and not limits.may_wait() or not is_full and not limits.may_request():
             self.cluster.column.rq_overflow += 1
             self.end(503, FLAG_UO, DETAIL_OVERFLOW, now_us)
             return OVERFLOW
@@ -197,8 +195,7 @@ cdef class Rehearsal:
         self.is_on_endpoint = True
         if idle:
             return IDLE
-        # A host may always have one connection, whatever the limit (ISTIO 3.10).
-        if opened == 0 or limits.may_connect():
+        if not is_full:
             self.connect()
             return OPEN
         self.cluster.column.cx_overflow += 1
@@ -230,7 +227,7 @@ cdef class Rehearsal:
 
     def respond(self, uint32_t status, uint64_t now_us):
         """The endpoint answered. Microseconds until dispatch() for another attempt, or -1: it is over."""
-        self.report(status, False, now_us)
+        self.report(status, FAILED_NOT, now_us)
         self.stage.response.status = status
         return self.retry_or_end(
             status >= 400 and self.route.retry is not None
@@ -244,9 +241,9 @@ cdef class Rehearsal:
         if end == END_PER_TRY_TIMEOUT:
             self.endpoint.column.rq_timeout += 1
             self.cluster.column.rq_timeout += 1
-            self.report(504, True, now_us)
+            self.report(504, FAILED_CONNECTED, now_us)
             return self.retry_or_end(wants, True, 504, FLAG_UT, DETAIL_PER_TRY_TIMEOUT, now_us)
-        self.report(503, True, now_us)
+        self.report(503, FAILED_CONNECTING if end == END_CONNECT_FAILURE else FAILED_CONNECTED, now_us)
         if end == END_CONNECT_FAILURE:
             self.endpoint.column.cx_connect_fail += 1
             self.cluster.column.cx_connect_fail += 1
@@ -259,11 +256,11 @@ cdef class Rehearsal:
             self.endpoint.column.rq_timeout += 1
             self.cluster.column.rq_timeout += 1
             if self.is_on_endpoint:
-                self.report(504, True, now_us)
+                self.report(504, FAILED_CONNECTED, now_us)
         self.end(504, FLAG_UT, DETAIL_RESPONSE_TIMEOUT, now_us)
 
-    cdef int report(self, uint32_t status, bint is_local, uint64_t now_us) except -1:
-        cdef dict event = self.cluster.report(self.endpoint, status, is_local, now_us)
+    cdef int report(self, uint32_t status, FailedAt failed, uint64_t now_us) except -1:
+        cdef dict event = self.cluster.report(self.endpoint, status, failed, now_us)
         if event is not None:
             event["at_us"] = now_us
             self.stage.events.append(event)

@@ -6,8 +6,8 @@ cdef enum:
     FLAG_COUNT = 14
 
 cdef const char* FLAG_NAMES[FLAG_COUNT]
-FLAG_NAMES[:] = [b"UH", b"UF", b"UO", b"NR", b"NC", b"URX", b"UT", b"UC", b"UPE", b"DC", b"DPE",
-                 b"DI", b"FI", b"LR"]
+FLAG_NAMES[:] = [b"DI", b"FI", b"NR", b"NC", b"UH", b"UO", b"URX", b"UF", b"UC", b"UT", b"UPE", b"LR", b"DPE",
+                 b"DC"]
 
 
 # (detail, body): Envoy's words where Envoy has them (ISTIO 3.13), else a short reason.
@@ -49,6 +49,8 @@ fill(DETAIL_UPSTREAM_PROTOCOL_ERROR,
      "upstream connect error or disconnect/reset before headers. reset reason: protocol error")
 fill(DETAIL_AFTER_RESPONSE_STARTED,
      "upstream_reset_after_response_started{connection_termination}", "")
+fill(DETAIL_PROTOCOL_AFTER_RESPONSE_STARTED,
+     "upstream_reset_after_response_started{protocol_error}", "")
 fill(DETAIL_DOWNSTREAM_DISCONNECT, "downstream_remote_disconnect", "")
 fill(DETAIL_CODEC_ERROR, "http1.codec_error", "Bad Request")
 fill(DETAIL_HEADERS_TOO_LARGE, "http1.headers_too_large", "Request Header Fields Too Large")

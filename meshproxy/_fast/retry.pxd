@@ -17,12 +17,13 @@ cdef enum RetryOn:
     RETRY_CODES = 128
     RETRY_GRPC = 256
 
-# How an attempt ended without a response.
+# How an attempt ended.
 cdef enum AttemptEnd:
     END_CONNECT_FAILURE = 0
     END_RESET_BEFORE_REQUEST       # nothing of the request had been sent
     END_RESET
     END_PER_TRY_TIMEOUT
+    END_RESPONSE                   # with one that is worth another attempt
 
 # Whether an end that is worth another attempt gets one.
 cdef enum RetryVerdict:

@@ -17,6 +17,7 @@ cdef enum:
     MAX_WORKERS = 64
     CODE_SLOTS = 15            # distinct (status, flags) pairs counted one by one; the rest share the last
     HISTOGRAM_SLOTS = 20
+    RETRY_REASONS = 5
 
 # Alone on its cache line: every worker adds to it.
 cdef struct Cursor:
@@ -58,6 +59,7 @@ cdef struct ClusterColumn:
     uint64_t rq_total
     uint64_t rq_timeout
     uint64_t rq_retry
+    uint64_t rq_retry_after[RETRY_REASONS]     # index = AttemptEnd
     uint64_t rq_replayed       # sent again after a keep-alive connection closed under it
     uint64_t cx_total
     uint64_t cx_connect_fail

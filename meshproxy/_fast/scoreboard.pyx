@@ -17,6 +17,8 @@ MAX_ROUTES = MAX_ROUTE_SLOTS
 # Istio's request duration buckets (ms), as Envoy's default histogram has them, from 0.5 ms to 5 min.
 HISTOGRAM_BOUNDS_MS = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0,
                        10000.0, 30000.0, 60000.0, 300000.0)
+# In the order of AttemptEnd (`retry.pxd`).
+RETRIED_AFTER = ("connect_failure", "reset_before_request", "reset", "per_try_timeout", "response")
 cdef uint64_t bounds_us[HISTOGRAM_SLOTS]
 cdef int bounds_count = len(HISTOGRAM_BOUNDS_MS)
 for _i, _bound in enumerate(HISTOGRAM_BOUNDS_MS):
@@ -228,6 +230,12 @@ cdef class Scoreboard:
                 "rq_retry_overflow": s.rq_retry_overflow, "rq_retry_success": s.rq_retry_success,
                 "ejections": s.ejections, "ejections_overflow": s.ejections_overflow,
                 "cx_overflow": s.cx_overflow, "cx_aged": s.cx_aged}
+
+    def cluster_retries(self, uint32_t slot):
+        """Retries by how the attempt before ended; sums over all workers."""
+        cdef ClusterColumn s
+        self.sum_cluster(slot, &s)
+        return {reason: s.rq_retry_after[i] for i, reason in enumerate(RETRIED_AFTER)}
 
     def cluster_codes(self, uint32_t slot):
         """(HTTP status, response flags text such as "UF" or "-", count) for each pair seen.

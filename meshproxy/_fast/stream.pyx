@@ -15,9 +15,9 @@ from .headers cimport HeaderTable, RequestView
 from .http1 cimport request_parse
 from .logged cimport log_target
 from .mirror cimport Mirror
+from .outlier cimport FAILED_CONNECTED
 from .random cimport random_next
 from .reply cimport detail_body
-from .retry cimport is_idempotent
 from .router cimport VirtualHost, request_hash
 from .scoreboard cimport count_code, count_duration
 from .transport cimport SEND_DONE, SEND_FAILED
@@ -104,8 +104,8 @@ cdef class Stream(Attempts):
             self.made_cookies = [] if self.route.cookies else None
             self.has_hash = request_hash(self.route, &h.view, self.remote, &self.hash, self.made_cookies)
         self.encode_head(h)
-        if self.framing != BODY_NONE and self.route.retry is not None:
-            self.keeps_body = self.route.retry.is_users or is_idempotent(self.method)
+        if self.framing != BODY_NONE:
+            self.reserve_replay()
         if not self.route.is_plain and self.hold_or_fail():
             return 0
         return self.proceed()
@@ -357,8 +357,8 @@ cdef class Stream(Attempts):
             return self.end_delay()
         self.endpoint.column.rq_timeout += 1
         self.cluster.column.rq_timeout += 1
-        if not self.is_backing_off:
-            self.report(504, True)
+        if not self.is_backing_off and not self.is_waiting:
+            self.report(504, FAILED_CONNECTED)
         if self.response_started:
             return self.cut_short(FLAG_UT, DETAIL_RESPONSE_TIMEOUT)
         return self.local_reply(504, FLAG_UT, DETAIL_RESPONSE_TIMEOUT)
@@ -394,8 +394,11 @@ cdef class Stream(Attempts):
 
     cdef int local_reply(self, uint32_t status, uint32_t flag, Detail detail) except -1:
         cdef bytes lines = b"x-envoy-overloaded: true\r\n" if detail == DETAIL_OVERFLOW else b""
+        cdef bytes body = detail_body(detail)
         self.flags |= flag
-        return self.answer_with(status, detail, <bytes>detail_body(detail), lines)
+        if self.retry_count:
+            body = body.replace(b"reset reason", b"retried and the latest reset reason")
+        return self.answer_with(status, detail, body, lines)
 
     cdef int resume_request(self) except -1:
         return self.downstream.resume_request()

@@ -5,6 +5,7 @@ cimport cython
 from .balancer cimport PickRequest
 from .clib.socket cimport *
 from .options cimport set_upstream_options
+from .outlier cimport FAILED_CONNECTING, FAILED_NOT
 from .relay cimport RelaySide
 from .runtime cimport Runtime
 from .timer cimport Timer
@@ -83,7 +84,7 @@ cdef class TcpSession(Relay):
         cdef dict event
         self.cluster.column.cx_connect_fail += 1
         self.endpoint.column.cx_connect_fail += 1
-        event = self.cluster.report(self.endpoint, 503, True, self.rt.reactor.now_us)
+        event = self.cluster.report(self.endpoint, 503, FAILED_CONNECTING, self.rt.reactor.now_us)
         if event is not None and self.rt.on_health_event is not None:
             self.rt.on_health_event(event)
         return 0
@@ -92,7 +93,7 @@ cdef class TcpSession(Relay):
     cdef int start_idle_timer(self) except -1:
         self.active_us = self.opened_us = self.rt.reactor.now_us
         self.rt.reactor.cancel(&self.timer)
-        self.cluster.report(self.endpoint, 200, False, self.opened_us)
+        self.cluster.report(self.endpoint, 200, FAILED_NOT, self.opened_us)
         return self.on_timer(&self.timer)
 
     cdef int on_timer(self, Timer* t) except -1:

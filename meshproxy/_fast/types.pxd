@@ -29,23 +29,23 @@ cdef enum Method:
     METHOD_TRACE
     METHOD_PATCH
 
-# Envoy's response flags, one bit each; printed in the order of FLAG_NAMES (`reply.pyx`).
+# Envoy's response flags, one bit each, in the order they come up in: the order they are printed in (`reply.pyx`).
 cdef enum ResponseFlag:
     FLAG_NONE = 0
-    FLAG_UH = 1 << 0     # no healthy upstream
-    FLAG_UF = 1 << 1     # upstream connection failure
-    FLAG_UO = 1 << 2     # upstream overflow
-    FLAG_NR = 1 << 3     # no route
-    FLAG_NC = 1 << 4     # cluster not found
-    FLAG_URX = 1 << 5    # retry limit exceeded
-    FLAG_UT = 1 << 6     # upstream request timeout
-    FLAG_UC = 1 << 7     # upstream connection termination
-    FLAG_UPE = 1 << 8    # upstream protocol error
-    FLAG_DC = 1 << 9     # downstream connection termination
-    FLAG_DPE = 1 << 10   # downstream protocol error
-    FLAG_DI = 1 << 11    # delay injected
-    FLAG_FI = 1 << 12    # abort injected
-    FLAG_LR = 1 << 13    # local reset
+    FLAG_DI  = 1 << 0   # delay injected
+    FLAG_FI  = 1 << 1   # abort injected
+    FLAG_NR  = 1 << 2   # no route
+    FLAG_NC  = 1 << 3   # cluster not found
+    FLAG_UH  = 1 << 4   # no healthy upstream
+    FLAG_UO  = 1 << 5   # upstream overflow
+    FLAG_URX = 1 << 6   # retry limit exceeded
+    FLAG_UF  = 1 << 7   # upstream connection failure
+    FLAG_UC  = 1 << 8   # upstream connection termination
+    FLAG_UT  = 1 << 9   # upstream request timeout
+    FLAG_UPE = 1 << 10  # upstream protocol error
+    FLAG_LR  = 1 << 11  # local reset
+    FLAG_DPE = 1 << 12  # downstream protocol error
+    FLAG_DC  = 1 << 13  # downstream connection termination
 
 # Response code details: constants, the same word in log, metric, header and test (`reply.pyx`).
 cdef enum Detail:
@@ -60,6 +60,7 @@ cdef enum Detail:
     DETAIL_CONNECTION_TERMINATION
     DETAIL_UPSTREAM_PROTOCOL_ERROR
     DETAIL_AFTER_RESPONSE_STARTED
+    DETAIL_PROTOCOL_AFTER_RESPONSE_STARTED
     DETAIL_DOWNSTREAM_DISCONNECT
     DETAIL_CODEC_ERROR
     DETAIL_HEADERS_TOO_LARGE

@@ -14,6 +14,7 @@ from .cluster cimport Cluster
 from .endpoint cimport Endpoint
 from .http1 cimport ChunkDecoder, ResponseHead
 from .idle_age cimport IdleAge
+from .limits cimport Limits
 from .reactor cimport Handler
 from .runtime cimport Runtime
 from .scoreboard cimport ClusterColumn
@@ -68,6 +69,8 @@ cdef class UpstreamConnection(Transport):
     cdef Timer timer               # connecting: connect timeout; else idle timeout
     cdef uint64_t idle_since_us
     cdef uint64_t opened_us
+    cdef uint64_t promised_us      # Keep-Alive: timeout of the last response that had one; 0 = none
+    cdef size_t unread_bytes       # of the request in flight, not acknowledged when the endpoint closed in order
     cdef uint64_t requests         # taken so far; 1 = the first
     cdef void* idle_next           # borrowed UpstreamConnection, in the pool's idle list
     cdef void* idle_prev
@@ -75,7 +78,14 @@ cdef class UpstreamConnection(Transport):
     cdef int assign(self, UpstreamSink sink) except -1
     cdef int start_request(self, Method method) except -1
     cdef void close_now(self) noexcept
+    # Closes, and makes room for whoever waits for a connection.
+    cdef int give_up(self) except -1
     cdef int fail(self, Detail detail) except -1
+    cdef int arm_idle(self) except -1
+    cdef uint64_t idle_limit(self) noexcept
+    cdef bint is_stale(self, uint64_t now) noexcept
+    cdef int keep_promise(self, ResponseHead* h) except -1
+    cdef size_t unacknowledged(self) noexcept
     cdef int read_loop(self) except -1
     cdef int resume(self) except -1
     cdef int process(self, const char* p, size_t n) except -1
@@ -89,6 +99,7 @@ cdef class Pool:
     cdef ClusterColumn* column     # borrowed from the scoreboard
     cdef Cluster cluster           # as of the last acquire: timeouts and limits
     cdef IdleAge idle_age
+    cdef bint checks_age           # a close was seen or promised: what idles is looked at before it is used
     cdef readonly int open_count   # connecting, busy and idle
     cdef uint64_t connect_timeout_us
     cdef uint64_t idle_timeout_us
@@ -99,11 +110,18 @@ cdef class Pool:
 
     # A connection assigned to the sink, or None: the sink will be called back.
     cdef UpstreamConnection acquire(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh)
+    # Calls the sink back with a connection, or a failure.
+    cdef int enqueue(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh) except -1
+    # What may not be repeated had better not use the connection that acquire would give: it may be closing.
+    cdef bint is_doubtful(self, Limits limits) noexcept
     cdef int connect(self) except -1
     # Opens another connection when more wait than are under way.
     cdef int connect_for_waiting(self) except -1
+    # Nobody more can be served before somebody ends.
+    cdef bint is_full(self, Limits limits) noexcept
     cdef int connect_within_limits(self) except -1
     cdef void drop_aged(self) noexcept
+    cdef void learn_idle_age(self, uint64_t idle_since_us) noexcept
     cdef void forget(self, UpstreamSink sink) noexcept
     cdef int release(self, UpstreamConnection c) except -1
     cdef bint is_spent(self, UpstreamConnection c) noexcept

@@ -8,8 +8,11 @@ cimport cython
 
 from .clib.epoll cimport *
 from .clib.socket cimport *
+from .clib.system cimport SIOCOUTQ, ioctl
+from .headers cimport H_HOP, table_find
 from .http1 cimport *
 from .transport cimport *
+from .idle_age cimport keep_alive_timeout_us
 from .limits cimport Limits
 from .options cimport set_upstream_options
 from .types cimport *
@@ -64,7 +67,8 @@ cdef class UpstreamConnection(Transport):
         self.connect_failure = DETAIL_LOCAL_CONNECT_FAILURE
         self.keep_alive = self.is_answered = False
         self.body_left = 0
-        self.requests = 0
+        self.requests = self.promised_us = 0
+        self.unread_bytes = 0
         self.idle_next = self.idle_prev = NULL
         memset(&self.timer, 0, sizeof(Timer))
         self.timer.owner = <void*>self
@@ -103,6 +107,10 @@ cdef class UpstreamConnection(Transport):
         self.pool.endpoint.column.cx_active -= 1
         self.close_socket()
 
+    cdef int give_up(self) except -1:
+        self.close_now()
+        return self.pool.connect_for_waiting() if self.pool.waiting else 0
+
     # Closes and tells whoever waits for it.
     cdef int fail(self, Detail detail) except -1:
         cdef UpstreamSink sink = self.sink
@@ -111,8 +119,9 @@ cdef class UpstreamConnection(Transport):
         if was_connecting:
             self.pool.column.cx_connect_fail += 1
             self.pool.endpoint.column.cx_connect_fail += 1
-            # A surplus one, whose sink went away or was served otherwise, fails nobody.
-            if len(self.pool.waiting) > self.pool.connecting:
+            # A surplus one, whose sink went away or was served otherwise, fails nobody. Behind a limit several
+            # waited for this one: each would have to wait for a failure of its own.
+            for _ in range(<int>len(self.pool.waiting) - self.pool.connecting):
                 sink = self.pool.waiting.popleft()
                 sink.on_upstream_failed(detail)
         elif sink is not None:
@@ -161,20 +170,54 @@ cdef class UpstreamConnection(Transport):
         cdef uint64_t now = self.rt.reactor.now_us
         if self.state == UP_CONNECTING:
             return self.fail(DETAIL_CONNECT_TIMEOUT)
-        if self.state == UP_IDLE and now - self.idle_since_us >= self.pool.idle_timeout_us:
+        if self.state == UP_CLOSED:
+            return 0
+        if self.state == UP_IDLE and (self.is_stale(now) or self.pool.is_spent(self)):
             self.close_now()
-        elif self.state != UP_CLOSED and self.pool.idle_timeout_us:
-            self.rt.reactor.arm(t, (self.idle_since_us if self.state == UP_IDLE else now)
-                                + self.pool.idle_timeout_us)
-        return 0
+            return 0
+        return self.arm_idle()
+
+    # When it has to be looked at: idle for too long, or too old to serve. While busy, as if idle from now on.
+    cdef int arm_idle(self) except -1:
+        cdef uint64_t now = self.rt.reactor.now_us
+        cdef uint64_t since = self.idle_since_us if self.state == UP_IDLE else now
+        cdef uint64_t most = self.idle_limit()
+        cdef uint64_t at = since + most if most else 0
+        cdef uint64_t end = self.opened_us + self.pool.cluster.limits.max_connection_us
+        if self.pool.cluster.limits.max_connection_us and end > now and (at == 0 or end < at):
+            at = end
+        return self.rt.reactor.arm(&self.timer, at) if at else 0
+
+    # The configured timeout, or what the endpoint promised, less a tenth for the way; 0 = none.
+    cdef uint64_t idle_limit(self) noexcept:
+        cdef uint64_t promised = self.promised_us - self.promised_us // 10
+        if promised and (self.pool.idle_timeout_us == 0 or promised < self.pool.idle_timeout_us):
+            return promised
+        return self.pool.idle_timeout_us
+
+    cdef bint is_stale(self, uint64_t now) noexcept:
+        cdef uint64_t most = self.idle_limit()
+        return most > 0 and now - self.idle_since_us >= most
+
+    # "Keep-Alive: timeout=5, max=100": the endpoint closes what idles that long.
+    cdef int keep_promise(self, ResponseHead* h) except -1:
+        cdef int i = table_find(&h.headers, h.base, b"keep-alive", 10, 0)
+        cdef uint64_t promised
+        if i < 0:
+            return 0
+        promised = keep_alive_timeout_us(h.base + h.headers.fields[i].value, h.headers.fields[i].value_len)
+        if promised == 0 or promised == self.promised_us:
+            return 0
+        self.promised_us = promised
+        self.pool.checks_age = True
+        return self.arm_idle()
 
     cdef int on_connected(self) except -1:
         self.pool.connecting -= 1
         self.state = UP_BUSY           # until release() finds it a sink, keeps it or closes it
         self.rt.reactor.cancel(&self.timer)
         self.idle_since_us = self.rt.reactor.now_us
-        if self.pool.idle_timeout_us:
-            self.rt.reactor.arm(&self.timer, self.idle_since_us + self.pool.idle_timeout_us)
+        self.arm_idle()
         return self.pool.release(self)
 
     # Reading was paused by the sink; goes on in the reactor's again list, when scratch is free.
@@ -205,10 +248,22 @@ cdef class UpstreamConnection(Transport):
             if n > 0 and self.state == UP_BUSY:
                 return self.fail(DETAIL_UPSTREAM_PROTOCOL_ERROR)
             # Idle: the endpoint closed the connection, or spoke without being asked.
-            if n == RECV_EOF and self.state == UP_IDLE:
-                self.pool.idle_age.learn(self.rt.reactor.now_us - self.idle_since_us, self.rt.reactor.now_us)
+            if n == RECV_EOF and self.requests > 1 and not self.is_answered and self.unread_bytes == 0 and (
+                    self.state == UP_BUSY):
+                self.unread_bytes = self.unacknowledged()
+            if n <= 0 and (self.state == UP_IDLE or self.unread_bytes):
+                self.pool.learn_idle_age(self.idle_since_us)
+            if self.partial is not None or self.stage == RESP_LENGTH or self.stage == RESP_CHUNKED:
+                return self.fail(DETAIL_UPSTREAM_PROTOCOL_ERROR)
             return self.fail(DETAIL_CONNECTION_TERMINATION)
         return 0
+
+    # Bytes of the request that the peer's kernel never had: its FIN came with an acknowledgement of all it took.
+    cdef size_t unacknowledged(self) noexcept:
+        cdef int queued = 0
+        if ioctl(self.fd, SIOCOUTQ, &queued) < 0:
+            return 0
+        return <size_t>queued + (self.out.held() if self.out is not None else 0)
 
     cdef int process(self, const char* p, size_t n) except -1:
         cdef ssize_t used
@@ -273,6 +328,8 @@ cdef class UpstreamConnection(Transport):
             if self.state != UP_BUSY:
                 return <ssize_t>at
         self.keep_alive = h.keep_alive
+        if h.headers.slot[<int>H_HOP] >= 0:
+            self.keep_promise(h)
         self.body_left = h.content_length
         if h.framing == BODY_LENGTH:
             self.stage = RESP_LENGTH
@@ -327,31 +384,52 @@ cdef class Pool:
         self.waiting = deque()
         self.cluster = cluster
         self.idle_age = IdleAge()
+        self.checks_age = False
 
     cdef UpstreamConnection acquire(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh):
         cdef UpstreamConnection c
-        if self.idle_first != NULL and self.idle_age.is_known:
+        if self.idle_first != NULL and self.checks_age:
             self.drop_aged()
         if self.idle_first != NULL and not must_be_fresh:
             c = <UpstreamConnection>self.idle_first
             self.unlink_idle(c)
             c.assign(sink)
             return c
+        self.enqueue(sink, cluster, must_be_fresh)
+        return None
+
+    cdef int enqueue(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh) except -1:
         self.cluster = cluster
         self.connect_timeout_us = cluster.connect_timeout_us
         self.idle_timeout_us = cluster.idle_timeout_us
         sink.must_be_fresh = must_be_fresh
         self.waiting.append(sink)
         # One connection for each that waits: the failure of another's connect is not this one's.
-        self.connect_within_limits()
-        return None
+        return self.connect_within_limits()
+
+    cdef bint is_doubtful(self, Limits limits) noexcept:
+        cdef UpstreamConnection c
+        cdef uint64_t age, now = self.rt.reactor.now_us
+        if self.idle_first == NULL or not limits.may_connect() or not limits.may_wait():
+            return False
+        age = now - (<UpstreamConnection>self.idle_first).idle_since_us
+        if self.idle_age.is_safe(age):
+            return False
+        c = <UpstreamConnection>self.idle_first
+        while c.idle_next != NULL:
+            c = <UpstreamConnection>c.idle_next
+        self.idle_age.outlive(now - c.idle_since_us)
+        return not self.idle_age.is_safe(age)
 
     cdef int connect_for_waiting(self) except -1:
         return self.connect_within_limits() if self.connecting < <int>len(self.waiting) else 0
 
     # A host may always have one connection, whatever the limit (ISTIO 3.10).
+    cdef bint is_full(self, Limits limits) noexcept:
+        return self.idle_first == NULL and self.open_count > 0 and not limits.may_connect()
+
     cdef int connect_within_limits(self) except -1:
-        if self.open_count and not self.cluster.limits.may_connect():
+        if self.is_full(self.cluster.limits):
             self.column.cx_overflow += 1
             return 0
         return self.connect()
@@ -359,12 +437,18 @@ cdef class Pool:
     # The endpoint closes connections that idle as long as these have: better we do.
     cdef void drop_aged(self) noexcept:
         cdef UpstreamConnection c
+        cdef uint64_t now = self.rt.reactor.now_us
         while self.idle_first != NULL:
             c = <UpstreamConnection>self.idle_first
-            if not self.idle_age.is_too_old(self.rt.reactor.now_us - c.idle_since_us, self.rt.reactor.now_us):
+            if not c.is_stale(now) and not self.idle_age.is_too_old(now - c.idle_since_us, now):
+                self.idle_age.outlive(now - c.idle_since_us)
                 return
             self.column.cx_aged += 1
             c.close_now()
+
+    cdef void learn_idle_age(self, uint64_t idle_since_us) noexcept:
+        self.idle_age.learn(idle_since_us, self.rt.reactor.now_us)
+        self.checks_age = True
 
     cdef int connect(self) except -1:
         cdef UpstreamConnection c = UpstreamConnection(self)

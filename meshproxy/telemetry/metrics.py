@@ -61,9 +61,9 @@ _CLUSTER_UNTYPED = {
     "rq_retry_overflow": "envoy_cluster_upstream_rq_retry_overflow",
     "ejections": "envoy_cluster_outlier_detection_ejections_enforced_total",
     "ejections_overflow": "envoy_cluster_outlier_detection_ejections_overflow",
-    "rq_replayed": "meshproxy_cluster_rq_replayed",
-    "cx_aged": "meshproxy_keepalive_race_avoided",
 }
+# scoreboard key -> how a request was kept from a connection that its endpoint was closing
+_RACES_AVOIDED = {"rq_replayed": "replayed", "cx_aged": "retired"}
 _CLUSTER_GAUGES = {
     "rq_active": "envoy_cluster_upstream_rq_active",
     "cx_active": "envoy_cluster_upstream_cx_active",
@@ -170,6 +170,16 @@ class ScoreboardCollector(Collector):
             "Endpoints out for their failures.",
             labels=[_CLUSTER],
         )
+        races = CounterMetricFamily(
+            "meshproxy_keepalive_race_avoided",
+            "Requests kept from a connection that its endpoint was closing.",
+            labels=[_CLUSTER, "how"],
+        )
+        retries = CounterMetricFamily(
+            "meshproxy_cluster_retries",
+            "Retries by how the attempt before ended.",
+            labels=[_CLUSTER, "after"],
+        )
         for cluster in clusters:
             name = cluster["name"]
             counters = self._status.scoreboard.cluster(cluster["id"])
@@ -181,8 +191,14 @@ class ScoreboardCollector(Collector):
             total.add_metric([name], len(cluster["endpoints"]))
             out = sum(is_ejected(self._status.scoreboard, e["slot"]) for e in cluster["endpoints"])
             ejected.add_metric([name], out)
+            for key, how in _RACES_AVOIDED.items():
+                races.add_metric([name, how], counters[key])
+            for reason, count in self._status.scoreboard.cluster_retries(cluster["id"]).items():
+                retries.add_metric([name, reason], count)
         yield from families.values()
         yield from self._collect_health_checks()
+        yield races
+        yield retries
         yield by_class
         yield healthy
         yield total

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 Draft = dict[str, Any]  # method, path, query (pairs), host, fields (pairs)
 
+
 def _once(fields: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Without a second line of what Envoy joins."""
     made: list[tuple[str, str]] = []

@@ -12,9 +12,9 @@ from meshproxy.snapshot.model import SnapshotData
 
 
 class EngineSide:
-    def __init__(self, snapshot: SnapshotData) -> None:
+    def __init__(self, snapshot: SnapshotData, options: dict[str, object] | None = None) -> None:
         self.board = Scoreboard(1)
-        self.engine = Engine(asyncio.get_running_loop(), self.board, 1, {})
+        self.engine = Engine(asyncio.get_running_loop(), self.board, 1, options or {})
         self.sock = socket.socket()
         self.sock.bind(("127.0.0.1", 0))
         self.sock.listen(1024)

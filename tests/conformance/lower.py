@@ -258,9 +258,7 @@ def _redirect(redirect: Rule, match: Rule) -> Any:
 
 
 def _cors(policy: Rule) -> Any:
-    origins = [
-        (how, value) for origin in policy["allowOrigins"] for how, value in origin.items()
-    ]
+    origins = [(how, value) for origin in policy["allowOrigins"] for how, value in origin.items()]
     return {
         "origins": origins,
         "methods": ",".join(policy.get("allowMethods", [])),

@@ -148,9 +148,7 @@ def destinations(draw: st.DrawFn) -> list[Rule]:
     """One, or several of distinct services."""
     pool = [*SERVICES, *SERVICES, EMPTY_SERVICE, UNKNOWN_SERVICE]
     count = draw(st.sampled_from([1, 1, 1, 2, 3]))
-    services = draw(
-        st.lists(st.sampled_from(pool), min_size=count, max_size=count, unique=True)
-    )
+    services = draw(st.lists(st.sampled_from(pool), min_size=count, max_size=count, unique=True))
     made = []
     for index, service in enumerate(services):
         entry: Rule = {"destination": {"host": service}}

@@ -40,6 +40,7 @@ class Envoy:
                 [
                     *(find_envoy(), "-c", str(config), "--admin-address-path", str(self.address)),
                     *("--concurrency", "1", "--disable-hot-restart", "--log-level", "error"),
+                    *("--file-flush-interval-msec", "20"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

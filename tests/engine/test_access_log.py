@@ -183,8 +183,8 @@ async def test_truncated_response_is_logged_as_such(rig: Rig, access_log: str) -
     await client.recv_all()
     await until(proxy.log_lines)
     (line,) = [parse(line, access_log) for line in proxy.log_lines()]
-    assert (line["status"], line["flags"], line["sent"]) == ("200", "UC", "3")
-    assert line["details"] == "upstream_reset_after_response_started{connection_termination}"
+    assert (line["status"], line["flags"], line["sent"]) == ("200", "UPE", "3")
+    assert line["details"] == "upstream_reset_after_response_started{protocol_error}"
 
 
 @both

@@ -35,7 +35,7 @@ async def misbehave(peer: Peer, up: Upstream) -> None:
         if how == "early":
             await peer.send(response(name.encode(), "200 OK", "Connection: close"))
             return
-        await peer._read_body(at_head, is_request=True)
+        await peer.read_body(at_head, is_request=True)
         body = name.encode()
         if how == "reset":
             return peer.reset()

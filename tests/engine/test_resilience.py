@@ -62,6 +62,7 @@ async def test_retry_goes_to_another_endpoint_and_counts_attempts(rig: Rig) -> N
     assert {r.header("x-envoy-attempt-count") for r in good.requests} == {"2"}  # turns alternate
     assert proxy.board.cluster(0)["rq_retry_success"] == proxy.board.cluster(0)["rq_retry"] > 0
     assert proxy.board.cluster(0)["rq_retrying"] == 0
+    assert proxy.board.cluster_retries(0)["response"] == proxy.board.cluster(0)["rq_retry"]
 
 
 async def test_retries_used_up_pass_the_last_answer_on_with_urx(rig: Rig) -> None:
@@ -77,13 +78,13 @@ async def test_body_is_sent_again_up_to_its_limit(rig: Rig) -> None:
     bad = rig.upstream(broken)
     proxy = rig.proxy(clusters=[cluster(0, bad.port)], routes=[retrying()])
     client = await rig.client(proxy.port)
-    await client.send(request("POST", "/", body=b"x" * 60_000))
+    await client.send(request("POST", "/", body=b"x" * 900_000))
     assert (await client.read_response()).status == 503
-    assert [len(r.body) for r in bad.requests] == [60_000] * 3
+    assert [len(r.body) for r in bad.requests] == [900_000] * 3
     bad.requests.clear()
-    await client.send(request("POST", "/", body=b"x" * 200_000))
+    await client.send(request("POST", "/", body=b"x" * 1_200_000))
     assert (await client.read_response()).status == 503
-    assert [len(r.body) for r in bad.requests] == [200_000]
+    assert [len(r.body) for r in bad.requests] == [1_200_000]
 
 
 async def test_default_policy_repeats_no_post_that_was_sent(rig: Rig) -> None:
@@ -107,6 +108,7 @@ async def test_connect_failure_is_retried_elsewhere_for_a_post_too(rig: Rig) -> 
         await client.send(request("POST", "/", body=b"abc"))
         assert (await client.read_response()).body == b"good"
     assert {r.body for r in good.requests} == {b"abc"}
+    assert proxy.board.cluster_retries(0)["connect_failure"] > 0
 
 
 async def test_per_try_timeout_ends_an_attempt(rig: Rig) -> None:
@@ -123,6 +125,7 @@ async def test_per_try_timeout_ends_an_attempt(rig: Rig) -> None:
     assert (answered.status, answered.body) == (504, b"upstream request timeout")
     assert len(up.requests) == 2
     assert proxy.codes() == {(504, "URX,UT"): 1}
+    assert proxy.board.cluster_retries(0)["per_try_timeout"] == 1
 
 
 async def test_requests_beyond_the_limit_overflow_at_once(rig: Rig) -> None:

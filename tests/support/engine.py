@@ -182,11 +182,18 @@ class Peer:
     async def read_response(self, method: str = "GET") -> Message:
         found = Message(await self.recv_until(b"\r\n\r\n"))
         if method != "HEAD" and found.status not in (204, 304) and found.status >= 200:
-            found.body = await self._read_body(found, is_request=False)
+            found.body = await self.read_body(found, is_request=False)
         return found
 
     async def read_request(self) -> Message | None:
         """None when the connection ended between two requests."""
+        found = await self.read_request_head()
+        if found is not None:
+            found.body = await self.read_body(found, is_request=True)
+        return found
+
+    async def read_request_head(self) -> Message | None:
+        """None when the connection ended before it."""
         if not self.unread:
             try:
                 self.unread += await self.loop.sock_recv(self.sock, 65536)
@@ -194,9 +201,7 @@ class Peer:
                 return None
             if not self.unread:
                 return None
-        found = Message(await self.recv_until(b"\r\n\r\n"))
-        found.body = await self._read_body(found, is_request=True)
-        return found
+        return Message(await self.recv_until(b"\r\n\r\n"))
 
     async def next_request(self) -> Message:
         message = await self.read_request()
@@ -224,7 +229,7 @@ class Peer:
             raise ConnectionError(f"closed after {bytes(self.unread[-200:])!r}")
         self.unread += data
 
-    async def _read_body(self, message: Message, is_request: bool) -> bytes:
+    async def read_body(self, message: Message, is_request: bool) -> bytes:
         coding = message.header("transfer-encoding")
         length = message.header("content-length")
         assert coding is None or length is None

@@ -37,3 +37,10 @@ cdef extern from "string.h" nogil:
 cdef extern from * nogil:
     uint64_t atomic_add "__sync_fetch_and_add" (uint64_t* target, uint64_t value)
     bint likely "__builtin_expect" (bint condition, bint expected)
+
+cdef extern from "sys/ioctl.h" nogil:
+    int ioctl(int fd, unsigned long request, ...)
+
+cdef extern from "linux/sockios.h" nogil:
+    enum:
+        SIOCOUTQ

@@ -9,7 +9,7 @@ import pytest
 from meshproxy._fast import scoreboard as module
 from meshproxy._fast.scoreboard import Scoreboard
 
-UF, DC = 1 << 1, 1 << 9
+UF, DC = 1 << 7, 1 << 13
 
 
 def test_sums_are_over_all_workers(probe: ModuleType, scoreboard: Scoreboard) -> None:

@@ -33,6 +33,8 @@ def test_render_metrics_is_valid_exposition_with_the_expected_names() -> None:
         "envoy_http_downstream_rq_xx",
         "envoy_http_downstream_cx_active",
         "meshproxy_build_info",
+        "meshproxy_keepalive_race_avoided_total",
+        "meshproxy_cluster_retries_total",
     } <= set(samples)
 
 
