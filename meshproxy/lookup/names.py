@@ -109,6 +109,11 @@ class NameWatch:
         except TimeoutError:
             pass
 
+    @property
+    def failing(self) -> int:
+        """How many names the latest lookup gave no address for."""
+        return sum(1 for resolution in self._known.values() if resolution.error)
+
     def close(self) -> None:
         for task in self._tasks.values():
             task.cancel()

@@ -161,6 +161,10 @@ class Control:
         return self._configuration.rejected_count
 
     @property
+    def failing_names(self) -> int:
+        return self._names.failing
+
+    @property
     def uptime_s(self) -> float:
         return time.monotonic() - self._started_at
 

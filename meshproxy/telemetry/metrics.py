@@ -275,6 +275,10 @@ class ScoreboardCollector(Collector):
                 "Objects whose present text is not what is live.",
                 status.rejected_objects,
             ),
+            "meshproxy_dns_names_failing": (
+                "DNS names whose latest lookup gave no address.",
+                status.failing_names,
+            ),
             "meshproxy_workers": ("Worker processes alive.", len(status.workers)),
             "meshproxy_uptime_seconds": ("Since the control process began.", status.uptime_s),
         }

@@ -41,6 +41,10 @@ class ProxyStatus(Protocol):
     @property
     def rejected_objects(self) -> int: ...
     @property
+    def failing_names(self) -> int:
+        """DNS names whose latest lookup gave no address."""
+
+    @property
     def uptime_s(self) -> float: ...
     @property
     def health_checks(self) -> Mapping[str, Counts]:

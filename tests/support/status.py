@@ -51,6 +51,7 @@ class FixedStatus:
         self.worker_restarts = 2
         self.config_age_s = 1.5
         self.rejected_objects = 1
+        self.failing_names = 2
         self.uptime_s = 12.0
         self.health_checks: dict[str, Counts] = {}
         self.calls: list[str] = []

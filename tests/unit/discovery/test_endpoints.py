@@ -128,6 +128,49 @@ def test_pod_without_the_named_port_has_no_endpoint_for_it(world):
     assert [finding.code for finding in findings] == ["MP208"]
 
 
+def test_named_port_is_looked_for_by_protocol_and_in_sidecars_too(world):
+    status = f"status: {{{READY}}}"
+    plain = pod("a", READY).split("spec:")[0]
+    udp = "{name: http, containerPort: 7000, protocol: UDP}"
+    world.write(
+        SERVICE,
+        plain + f"spec: {{containers: [{{name: c, ports: [{udp}]}}],\n"
+        "  initContainers: [{name: i, ports: [{name: http, containerPort: 7001}]},\n"
+        "    {name: s, restartPolicy: Always, ports: [{name: http, containerPort: 7002}]}]}\n"
+        + status,
+    )
+    assert world.endpoints() == [("10.0.0.1", 7002, True)]
+
+
+def test_pods_whose_named_port_differs_are_served_on_their_own(world):
+    other = pod("b", READY.replace("0.0.1", "0.0.2"), 9999)
+    world.write(SERVICE, pod("a", READY, 8080), other)
+    assert world.endpoints() == [("10.0.0.1", 8080, True), ("10.0.0.2", 9999, True)]
+
+
+@pytest.mark.parametrize(
+    ("ports", "expected"),
+    [
+        ("[{name: http, port: 8080}]", [8080]),
+        ("[{name: other, port: 8080}]", []),
+        ("[{port: 8080}]", []),
+        ("[{name: http}]", []),
+        ("[{name: http, port: 8080, protocol: UDP}]", []),
+        ("[{name: admin, port: 1}, {name: http, port: 8080}]", [8080]),
+    ],
+)
+def test_slice_ports_are_joined_by_name_and_protocol(world, ports, expected):
+    world.write(SERVICE, slice_of("[{addresses: [10.0.0.1]}]", ports=ports))
+    assert [port for _, port, _ in world.endpoints()] == expected
+
+
+def test_slice_of_ipv6_with_zone_gives_address_and_locality(world):
+    text = slice_of("[{addresses: ['fd00:0::1'], zone: eu-a}]").replace("IPv4", "IPv6")
+    world.write(SERVICE, text)
+    (endpoint,) = world.known()[80]
+    assert (endpoint.address, endpoint.locality) == ("fd00::1", "/eu-a")
+
+
 def test_pod_of_another_namespace_or_label_is_not_selected(world):
     world.write(
         SERVICE,

@@ -66,6 +66,7 @@ def test_watch_reports_what_changed_and_answers_that_come_together_at_once():
         first["a"].set_result(Answer(ONE, 0))
         first["b"].set_exception(NoSuchName("gone"))
         assert await reports.get() == {"a": Resolution(ONE), "b": Resolution((), "gone")}
+        assert watch.failing == 1
         await watch.settled(20)
         again = dict([await lookups.asked.get(), await lookups.asked.get()])
         again["a"].set_result(Answer(ONE, 0))  # nothing new

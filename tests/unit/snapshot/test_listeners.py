@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from mesh_text import Mesh, service
+from mesh_text import Mesh, external_name, service, service_entry
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,18 @@ def test_listeners_exist_before_and_without_any_manifest(tmp_path):
     assert [item["cluster"] for item in mesh.builder.snapshot["listeners"]] == [-1, -1]
     update = mesh.write(*BASE)
     assert update["listeners"][1]["virtual_host"] >= 0
+
+
+def test_listener_bound_to_a_service_entry_or_an_external_name_goes_to_its_cluster(tmp_path):
+    spec = "hosts: [db.example.com], ports: [{number: 5432, name: tcp, protocol: TCP}],"
+    entry = service_entry("db", spec + " resolution: DNS")
+    alias = external_name("alias", "redis.cache.svc.cluster.local", "")
+    outside = external_name("outside", "db.example.org", "{name: tcp, port: 5432}")
+    bindings = (Listen("DB.example.com", 5432), Listen("alias", 6379), Listen("outside"))
+    mesh = Mesh(tmp_path, *BASE, entry, alias, outside, listeners=bindings)
+    names = ("outbound|5432||db.example.com", "outbound|6379||redis.cache.svc.cluster.local",
+             "outbound|5432||outside.default.svc.cluster.local")  # fmt: skip
+    found = [(item["protocol"], item["cluster"]) for item in mesh.builder.snapshot["listeners"]]
+    assert found == [("tcp", mesh.cluster(name)["id"]) for name in names]
+    update = mesh.resolve("db.example.com", "10.0.0.1")
+    assert update["listeners"] is None and mesh.addresses(names[0]) == ["10.0.0.1"]

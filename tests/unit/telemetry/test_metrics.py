@@ -23,6 +23,7 @@ def test_render_metrics_is_valid_exposition_with_the_expected_names() -> None:
     assert samples["meshproxy_config_generation"].value == 3
     assert samples["meshproxy_config_age_seconds"].value == 1.5
     assert samples["meshproxy_config_rejected_objects"].value == 1
+    assert samples["meshproxy_dns_names_failing"].value == 2
     assert samples["meshproxy_worker_restarts_total"].value == 2
     assert samples["meshproxy_workers"].value == 1
     assert {
