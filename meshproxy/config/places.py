@@ -7,6 +7,8 @@ from collections.abc import Mapping
 Path = tuple[str | int, ...]
 """Keys and list indexes from the object's root, such as ("spec", "http", 0, "route")."""
 
+MOST = 60  # characters of one key that are shown
+
 
 def format_path(path: Path) -> str:
     """Write a path as `spec.http[0].match[1].headers["x.y"]`."""
@@ -14,10 +16,10 @@ def format_path(path: Path) -> str:
     for step in path:
         if isinstance(step, int):
             parts.append(f"[{step}]")
-        elif step and all(char.isalnum() or char in "-_" for char in step):
+        elif 0 < len(step) <= MOST and all(char.isalnum() or char in "-_" for char in step):
             parts.append(f".{step}" if parts else step)
         else:
-            shown = step if len(step) <= 60 else step[:57] + "..."
+            shown = step if len(step) <= MOST else step[: MOST - 3] + "..."
             shown = "".join(char if char.isprintable() else "?" for char in shown)
             parts.append(f'["{shown}"]')
     return "".join(parts)
