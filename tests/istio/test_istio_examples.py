@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import select
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from istio.world import HERE, SUBSETS, World
+from istio.world import HERE, SUBSETS, VERSIONS, World
 from support.proxy import TIMEOUT_S
 from support.raw_client import RawClient
 from support.upstream import Request, response
 
+import meshproxy
 from meshproxy.check import check, render
 
 TASKS = sorted(f"{path.parent.name}/{path.stem}" for path in HERE.glob("*/*.yaml"))
@@ -30,6 +32,37 @@ def test_task_passes_check(world: World, task: str) -> None:
     others = [str(HERE / f"{name}.yaml") for name in SUBSETS if name not in replaced]
     problems = check([str(world.folder / "apps.yaml"), *others, str(HERE / f"{task}.yaml")])
     assert [item for item in problems if item.severity != "info"] == [], render(problems)
+
+
+ASKED = [
+    (host, path, headers)
+    for host in VERSIONS
+    for path in ("/", "/ratings/7", "/v1/getProductRatings")
+    for headers in ({}, {"end-user": "jason"})
+]
+
+
+@pytest.mark.parametrize(
+    "task", sorted({*TASKS} - {*SUBSETS, "bookinfo/timeout", "httpbin/circuit-breaking"})
+)
+def test_proxy_does_what_is_explained(world: World, task: str) -> None:
+    world.apply(task)
+    mesh = meshproxy.Mesh.from_files([world.folder])
+    with world.proxy.client() as client:
+        for host, path, headers in ASKED:
+            told = mesh.route("GET", f"http://{host}{path}", headers)
+            answer = client.get(host, path, **headers)
+            if told.outcome != "routed":
+                assert answer.status == told.status
+            elif len(told.split) < 2:  # the endpoint of a cluster with several is drawn
+                _, _, subset, full = (told.cluster or "").split("|")
+                served = answer.body.decode()
+                assert served.startswith(f"{full.split('.')[0]}-{subset}")
+                assert not subset or told.pod == f"default/{served}"
+    if "split" in task:
+        decisions = (mesh.route("GET", "http://reviews/", seed=seed) for seed in range(100))
+        told_shares = Counter((decision.pod or "").partition("/")[2] for decision in decisions)
+        assert told_shares == world.answers("reviews", 100)
 
 
 def test_all_v1_sends_everything_to_v1(world: World) -> None:
