@@ -58,7 +58,12 @@ class DestinationResolver:
         service = self.service(host)
         if service is None:
             return self._policies.lookup(host, "")
-        return self._policies.lookup(service.policy_host or service.host, service.namespace)
+        return self._policies.lookup(self.policy_host(host), service.namespace)
+
+    def policy_host(self, host: str) -> str:
+        """Give the host whose DestinationRules count for a full host."""
+        service = self.service(host)
+        return host if service is None else service.policy_host or service.host
 
     def target(self, destination: Destination, namespace: str, listener_port: int) -> Target:
         """Resolve a destination written in an object of `namespace`."""

@@ -143,6 +143,11 @@ class ReferenceCheck:
         service = self._registry.services.get(host)
         if service is None:
             return
+        counted = self._resolver.policy_host(host)
+        if counted != host:
+            message = f"the host stands for {counted}, whose rules count, and this one not at all"
+            yield Finding("MP324", ("spec", "host"), message)
+            return
         yield from subsets.findings(model, service, self._registry)
         yield from subsets.rivals(resource, model, self._resolver.policy(host))
 

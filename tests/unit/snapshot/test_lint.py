@@ -57,6 +57,9 @@ CASES = [
      "warning MP322", "spec.subsets[0].trafficPolicy.outlierDetection"),
     (destination_rule("d", "host: web.default.svc.cluster.local", ns="elsewhere"),
      "warning MP324", "metadata.namespace"),
+    (service_of("type: ExternalName, externalName: web.default.svc.cluster.local,"
+                " ports: [{name: http, port: 80}]") + "---\n" + destination_rule("d", "host: api"),
+     "warning MP324", "spec.host"),
 ]  # fmt: skip
 
 
