@@ -55,15 +55,26 @@ class EndpointIndex:
 
     def resolve(self, found: Resolved) -> set[Key]:
         """Take over what names resolve to; give the keys of the services concerned, and of the
-        WorkloadEntries."""
+        WorkloadEntries. Answers that come in another order, as DNS servers like to send them,
+        concern only who takes the first address."""
         touched: set[Key] = set()
         for name, resolution in found.items():
-            if name in self._naming and self._resolved.get(name) != resolution:
-                self._resolved[name] = resolution
-                touched |= self._naming[name]
+            known = self._resolved.get(name)
+            if name not in self._naming or known == resolution:
+                continue
+            self._resolved[name] = resolution
+            concerned = self._naming[name]
+            if known is not None and known.differs_in_order(resolution):
+                concerned = {key for key in concerned if self._takes_first(key)}
+            touched |= concerned
         for key in [key for key in touched if key.kind == "WorkloadEntry"]:
             touched.update(service.key for service in self.selecting(key))
         return touched
+
+    def _takes_first(self, key: Key) -> bool:
+        if key.kind == "WorkloadEntry":
+            return any(is_round_robin(service) for service in self.selecting(key))
+        return is_round_robin(self._services[key])
 
     def forget(self) -> None:
         """Drop what is known of names that nothing has any more."""

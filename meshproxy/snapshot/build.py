@@ -42,6 +42,7 @@ class Builder:
         self._loader = Loader((), self._scope.namespace)
         self._config = ConfigSet()
         self._load_problems: tuple[Problem, ...] = ()
+        self._problems: list[Problem] = []  # when they were last asked for
         self._findings: dict[Key, list[Finding]] = {}
         self._compiler.apply(self._config, self._config, ())
         self._snapshot = self._compiler.snapshot(0)
@@ -98,6 +99,8 @@ class Builder:
     def resolve(self, found: Resolved) -> tuple[SnapshotData | None, list[Problem]]:
         """Take over what DNS names resolve to; gives the same as `reload`."""
         stale = self._compiler.resolve(found)
+        if not stale:
+            return None, self._problems
         names = self._compiler.registry.endpoints.names
         self._judge(self._touched(stale).union(*(names.get(name, ()) for name in found)))
         return self._advance(), self.problems()
@@ -127,7 +130,8 @@ class Builder:
             text = f"some rules share a split cursor: {shortage}"
             found.append(Problem(COMMAND_LINE, 0, 0, "", "", "warning", "MP404", text))
         found.extend(self._compiler.listeners.problems())
-        return sorted(found, key=lambda problem: problem.sort_key)
+        self._problems = sorted(found, key=lambda problem: problem.sort_key)
+        return self._problems
 
     def verdicts(self) -> dict[Key, Verdict]:
         """Give what became of every object: accepted, warned or rejected."""

@@ -71,6 +71,7 @@ def test_dns_takes_all_addresses_of_the_host_and_keeps_their_order_stable(tmp_pa
     assert targets(mesh) == [("10.0.0.1", 80), ("10.0.0.2", 80), ("fd00::1", 80)]
     assert mesh.codes == []
     assert mesh.resolve("api.example.com", "fd00::1", "10.0.0.1", "10.0.0.2") is None
+    assert mesh.resolve("api.example.com", "10.0.0.1", "10.0.0.2") is not None
 
 
 def test_dns_names_of_endpoints_are_looked_up_instead_of_the_host(tmp_path):
