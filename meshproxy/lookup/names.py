@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass
+from typing import Literal
 
 from meshproxy.discovery.resolution import Resolution
 
@@ -33,6 +34,7 @@ class Answer:
 
     addresses: tuple[str, ...]
     ttl_s: float
+    failed: Literal["", "A", "AAAA"] = ""  # nothing is known of this half
 
 
 Lookup = Callable[[str], Awaitable[Answer]]
@@ -57,10 +59,13 @@ class NameRecord:
 
     def on_answer(self, answer: Answer) -> tuple[Resolution, float]:
         """Give what is known now, and the seconds until the next lookup."""
-        self._addresses = answer.addresses
+        last = self._addresses if answer.failed else ()
+        is_six = answer.failed == "AAAA"
+        kept = tuple(address for address in last if (":" in address) is is_six)
+        self._addresses = answer.addresses + kept
         self._failures = 0
         self._missing_since_s = None
-        return Resolution(answer.addresses), min(max(answer.ttl_s, MIN_TTL_S), MAX_TTL_S)
+        return Resolution(self._addresses), min(max(answer.ttl_s, MIN_TTL_S), MAX_TTL_S)
 
     def on_error(self, error: LookupFailed, now_s: float) -> tuple[Resolution, float]:
         """The same after a lookup without addresses."""

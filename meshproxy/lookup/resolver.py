@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Literal
 
 import dns.asyncresolver
 import dns.exception
@@ -23,7 +24,6 @@ RESOLV_CONF = "/etc/resolv.conf"
 HOSTS_TTL_S = 5.0  # when the hosts file is looked at again
 LIFETIME_S = 5.0  # of a lookup, all servers and attempts included
 TIMEOUT_S = 2.0  # of one attempt
-UDP_PAYLOAD = 1232  # dnsflagday.net/2020: what passes everywhere in one piece
 
 Found = tuple[tuple[str, ...], float]  # addresses and seconds
 
@@ -49,23 +49,20 @@ class Resolver:
         if local:
             return Answer(_reachable(local), HOSTS_TTL_S)
         resolver = self._configured()
-        outcomes = await asyncio.gather(
-            _ask(resolver, name, dns.rdatatype.A),
-            _ask(resolver, name, dns.rdatatype.AAAA),
-            return_exceptions=True,
+        four, six = await asyncio.gather(
+            _ask(resolver, name, dns.rdatatype.A), _ask(resolver, name, dns.rdatatype.AAAA)
         )
-        errors = [item for item in outcomes if isinstance(item, BaseException)]
-        found = [item for item in outcomes if not isinstance(item, BaseException) and item[0]]
-        for error in errors:
-            if not isinstance(error, LookupFailed):
-                raise error
-        if found:
-            addresses = tuple(address for item, _ in found for address in item)
-            return Answer(_reachable(addresses), min(ttl_s for _, ttl_s in found))
-        for error in errors:
-            if not isinstance(error, NoSuchName):
-                raise error
-        raise errors[0] if errors else NoSuchName("the name has neither an A nor an AAAA record")
+        failures = [item for item in (four, six) if isinstance(item, LookupFailed)]
+        found = [item for item in (four, six) if not isinstance(item, LookupFailed) and item[0]]
+        if not found:
+            lasting = [item for item in failures if not isinstance(item, NoSuchName)]
+            missing = NoSuchName("the name has neither an A nor an AAAA record")
+            raise next(iter([*lasting, *failures, missing]))
+        addresses = tuple(address for item, _ in found for address in item)
+        failed: Literal["", "A", "AAAA"] = ""
+        if failures:
+            failed = "A" if isinstance(four, LookupFailed) else "AAAA"
+        return Answer(_reachable(addresses), min(ttl_s for _, ttl_s in found), failed)
 
     def _configured(self) -> dns.asyncresolver.Resolver:
         """resolv.conf is read again when it changed: networks come and go."""
@@ -86,26 +83,26 @@ class Resolver:
             resolver.nameservers = [dns.nameserver.Do53Nameserver(*self._server)]
         resolver.lifetime = LIFETIME_S
         resolver.timeout = TIMEOUT_S
-        resolver.use_edns(0, 0, UDP_PAYLOAD)
         return resolver
 
 
 async def _ask(
     resolver: dns.asyncresolver.Resolver, name: str, kind: dns.rdatatype.RdataType
-) -> Found:
+) -> Found | LookupFailed:
+    """Give the failure rather than raise it: the other half may do."""
     try:
         # only a name without a dot is completed by the search list: the others are whole
         answer = await resolver.resolve(
             name, kind, raise_on_no_answer=False, search="." not in name
         )
     except dns.resolver.NXDOMAIN:
-        raise NoSuchName("there is no such name") from None
+        return NoSuchName("there is no such name")
     except dns.resolver.LifetimeTimeout:
-        raise LookupFailed(f"no DNS server answered within {LIFETIME_S:g} s") from None
+        return LookupFailed(f"no DNS server answered within {LIFETIME_S:g} s")
     except dns.resolver.NoNameservers as error:
-        raise LookupFailed(_reason(error)) from None
+        return LookupFailed(_reason(error))
     except (dns.exception.DNSException, OSError) as error:
-        raise LookupFailed(f"{type(error).__name__}: {error}") from None
+        return LookupFailed(f"{type(error).__name__}: {error}")
     if answer.rrset is None:
         return (), 0.0
     addresses = tuple(record.address for record in answer.rrset)

@@ -30,6 +30,7 @@ class Record:
     is_silent: bool = False
     is_truncated: bool = False  # over UDP: the client has to come back over TCP
     cname: str = ""
+    fails: str = ""  # "A" or "AAAA": SERVFAIL for that kind alone
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,16 @@ class DnsServer:
         if record.is_silent:
             return None
         response = dns.message.make_response(query)
-        response.set_rcode(dns.rcode.from_text(record.rcode))
+        rcode = "SERVFAIL" if record.fails == kind else record.rcode
+        response.set_rcode(dns.rcode.from_text(rcode))
         owner = question.name
         if record.cname:
             alias = dns.rrset.from_text(owner, record.ttl_s, "IN", "CNAME", record.cname + ".")
             response.answer.append(alias)
             owner = alias[0].target
         addresses = [item for item in record.addresses if (":" in item) is (kind == "AAAA")]
+        if rcode != "NOERROR":
+            addresses = []
         if record.is_truncated and transport == "udp":
             response.flags |= dns.flags.TC
         else:  # a set for each, as the order within a set is not kept

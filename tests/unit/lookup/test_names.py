@@ -31,6 +31,17 @@ def test_failures_keep_the_last_answer_and_back_off_to_a_bound():
     assert record.on_error(error, 0)[1] == 1
 
 
+def test_half_an_answer_keeps_the_last_one_of_the_other_half():
+    record = NameRecord()
+    assert record.on_answer(Answer(("10.0.0.1",), 5, "AAAA"))[0] == Resolution(("10.0.0.1",))
+    record.on_answer(Answer(("10.0.0.1", "fd00::1"), 5))
+    both = ("10.0.0.2", "fd00::1")
+    assert record.on_answer(Answer(("10.0.0.2",), 5, "AAAA"))[0] == Resolution(both)
+    both = ("fd00::2", "10.0.0.2")
+    assert record.on_answer(Answer(("fd00::2",), 5, "A"))[0] == Resolution(both)
+    assert record.on_answer(Answer(("10.0.0.3",), 5))[0] == Resolution(("10.0.0.3",))
+
+
 def test_name_that_is_gone_keeps_its_addresses_only_for_a_while():
     record, gone = NameRecord(), NoSuchName("there is no such name")
     record.on_answer(Answer(ONE, 5))

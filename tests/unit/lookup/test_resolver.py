@@ -53,6 +53,12 @@ def test_lookup_leaves_out_ipv6_that_cannot_be_reached_unless_it_is_all_there_is
     assert lookup("none.test").addresses == ("fd00::bad",)
 
 
+@pytest.mark.parametrize(("fails", "addresses"), [("AAAA", ("127.0.0.1",)), ("A", ("fd00::1",))])
+def test_lookup_of_which_half_fails_gives_the_other_and_says_so(server, lookup, fails, addresses):
+    server.set("half.test", "127.0.0.1", "fd00::1", fails=fails)
+    assert lookup("half.test") == Answer(addresses, 1, fails)
+
+
 def test_lookup_follows_an_alias(server, lookup):
     server.set("alias.test", "127.0.0.9", cname="real.test", ttl_s=3)
     assert lookup("alias.test") == Answer(("127.0.0.9",), 3)
