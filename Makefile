@@ -13,7 +13,7 @@ COMPILE = $(PY) setup.py -q build_ext --inplace --parallel $(JOBS)
 CLANG := $(shell for name in libclang_rt.fuzzer_no_main-$$(uname -m).a libclang_rt.fuzzer_no_main.a; do \
 	test -e "$$(clang -print-file-name=$$name 2>/dev/null)" && echo clang && break; done)
 SANITIZED := build/sanitize/.built
-SANITIZE_TESTS := tests/engine tests/unit/_fast tests/fuzz
+SANITIZE_TESTS := tests/engine tests/unit/_fast tests/security tests/fuzz
 ARGS ?=
 SECONDS ?= 60
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from corpus.http1.cases import load
+from corpus.smuggling.attacks import load as attacks
 
 HERE = Path(__file__).parent / "corpus"
 LONGEST = 4096
@@ -53,7 +54,10 @@ def written(target: str) -> list[bytes]:
     if target == "play":
         return [bytes([n]) + b"\xff".join(acts) for n in range(5) for acts in PLAYS]
     kind = "request" if target == "path" else target.partition("_")[0]
-    found = [case.data for case in load() if case.kind == kind and len(case.data) < LONGEST]
+    found = [case.data for case in load() if case.kind == kind]
+    if kind in ("request", "response"):
+        found += [attack.data for attack in attacks(kind)]
+    found = [data for data in found if len(data) < LONGEST]
     if target == "path":
         found = [data.split(b" ")[1] for data in found if data.count(b" ") > 1]
     return [b"\x80" + data for data in found]
