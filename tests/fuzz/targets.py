@@ -80,7 +80,9 @@ def request_encode(data: bytes) -> Hashable:
     for key in ("method", "path", "query", "authority", "framing", "content_length"):
         assert before[key] == after[key], key
     names = [name.lower() for name, *_ in after["headers"]]
-    assert names.count(b"host") == 1 and not HOP.intersection(names)
+    hops = HOP.intersection(names)
+    assert names.count(b"host") == 1 and hops in (set(), {b"connection", b"upgrade"})
+    assert names.count(b"connection") == bool(hops)
     assert names.count(b"content-length") + names.count(b"transfer-encoding") <= 1
     return before["framing"], len(names), before["is_absolute"], before["keep_alive"]
 

@@ -126,8 +126,11 @@ class LlhttpServer(Server):
     def data_received(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.refuse(b"? upgrade")
+        except httptools.HttpParserUpgrade as upgrade:
+            # As Node does without a listener for it: the answer was given, HTTP goes on behind it.
+            self.parser = httptools.HttpRequestParser(self)
+            if behind := data[upgrade.args[0] :]:
+                self.data_received(behind)
         except httptools.HttpParserError:
             self.refuse(data.split(b"\r\n", 1)[0])
 

@@ -68,7 +68,7 @@ def outcome(answers: list[Read], stage: Stage, client: Wire, wire: Wire) -> list
     return [*lines, f"upstream {'kept' if wire.is_open else 'dropped'}"]
 
 
-@pytest.mark.parametrize("case", load("response"), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(load("response")), ids=lambda case: case.name)
 def test_hostile_response_reaches_one_client_and_spoils_no_other(
     stage: Stage, case: Attack
 ) -> None:

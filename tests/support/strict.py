@@ -16,7 +16,7 @@ FIELD = re.compile(rb"(%s): ?([!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?
 LENGTH = re.compile(rb"[0-9]{1,18}")
 CHUNK = re.compile(rb"[0-9a-f]{1,15}")
 NO_BODY = (204, 304)
-HOP = {b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"}
+HOP = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"}
 
 
 class Malformed(AssertionError):
@@ -45,8 +45,11 @@ class Read:
         return [value for known, value in self.fields if known.lower() == name]
 
 
-def requests_in(data: bytes) -> list[Read]:
-    """All requests of a connection; the last one may be cut, but not malformed."""
+def requests_in(data: bytes, is_switched: bool = False) -> list[Read]:
+    """All requests of a connection; the last one may be cut, but not malformed.
+
+    `is_switched`: an upgrade was answered with 101, so what is behind one is no HTTP.
+    """
     found = []
     while data:
         head = read_head(data, REQUEST)
@@ -54,10 +57,14 @@ def requests_in(data: bytes) -> list[Read]:
             return found
         if len(head.values(b"host")) != 1:
             raise Malformed(f"Host: {head.values(b'host')}")
-        if any(name.lower() in HOP or name.lower() == b"connection" for name, _ in head.fields):
+        hops = [name.lower() for name, _ in head.fields if name.lower() in HOP]
+        is_upgrade = b"upgrade" in hops and set(hops) == {b"connection", b"upgrade"}
+        if hops and not (is_upgrade and head.values(b"connection") == [b"upgrade"]):
             raise Malformed(f"hop-by-hop: {head.fields}")
         read_body(head, is_request=True, is_ended=False)
         found.append(head)
+        if is_upgrade and is_switched:
+            return found
         data = head.rest
     return found
 
@@ -73,6 +80,8 @@ def responses_in(data: bytes, methods: list[bytes], is_ended: bool) -> list[Read
         if head.status < 200:
             if head.values(b"content-length") or head.values(b"transfer-encoding"):
                 raise Malformed("an informational response with a length")
+            if head.status == 101:  # what is behind it is no HTTP
+                return [*found, head]
         else:
             method = asked.pop(0) if asked else b"GET"
             if method == b"HEAD" or head.status in NO_BODY:
