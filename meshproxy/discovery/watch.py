@@ -18,6 +18,8 @@ from meshproxy.config.source import STDIN, Signature, list_files
 
 DEBOUNCE_MS = 50  # the longest that a burst of notifications is gathered
 SETTLE_S = 0.02  # two looks this far apart must agree: a writer may be half way
+REPLACED_S = 0.1  # a file replaced that often is taken as it is: it never stands still
+TOGETHER_S = 0.5  # how long files that stand still wait for one that does not
 EMPTY_SETTLE_S = 0.2  # a file that became empty is most likely being rewritten
 POLL_S = 5.0
 
@@ -51,17 +53,35 @@ async def _scan(paths: Sequence[str]) -> _Files:
 
 
 async def _settled(paths: Sequence[str], before: _Files) -> _Files:
+    """Give the files as they are, all together once none moves any more.
+
+    A folder in which something always moves gives what is still; the rest stays as it was before.
+    """
     latest = await _scan(paths)
     waited = 0.0
     while latest != before:
         await asyncio.sleep(SETTLE_S)
         waited += SETTLE_S
         again = await _scan(paths)
-        emptied = any(_is_emptied(before.get(name), sign) for name, sign in again.items())
-        if again == latest and (not emptied or waited >= EMPTY_SETTLE_S):
-            break
+        moving = {
+            name
+            for name in _differences(latest, again)
+            if waited < REPLACED_S or not _is_replaced(latest.get(name), again.get(name))
+        }
+        if waited < EMPTY_SETTLE_S:
+            moving |= {name for name, sign in again.items() if _is_emptied(before.get(name), sign)}
+        if not moving:
+            return again
+        if waited >= TOGETHER_S and _differences(before, again) - moving:
+            kept = {name: before[name] for name in moving & before.keys()}
+            return {name: sign for name, sign in again.items() if name not in moving} | kept
         latest = again
     return latest
+
+
+def _is_replaced(before: Signature | None, now: Signature | None) -> bool:
+    """Whether another file took the name, as by rename: it came whole."""
+    return before is not None and now is not None and before[:2] != now[:2]
 
 
 def _is_emptied(before: Signature | None, now: Signature | None) -> bool:

@@ -144,3 +144,46 @@ def test_other_files_beside_a_watched_one_are_not_reported(folder):
             }
 
     run(scenario())
+
+
+@contextlib.asynccontextmanager
+async def repeating(action):
+    """Do something every 5 ms for as long as the block runs."""
+
+    async def repeat() -> None:
+        for number in range(2000):
+            action(number)
+            await asyncio.sleep(0.005)
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def test_file_that_is_replaced_all_the_time_is_reported(folder):
+    def replace(number):
+        fresh = folder / ".a.new"
+        fresh.write_text(f"a: {number}\n")
+        fresh.rename(folder / "a.yaml")
+
+    async def scenario():
+        async with Watching(folder / "a.yaml") as watching, repeating(replace):
+            for _ in range(3):
+                assert await watching.change(lambda: None) == {"a.yaml"}
+
+    run(scenario())
+
+
+def test_file_that_is_written_all_the_time_holds_up_no_other(folder):
+    def append(number):
+        with (folder / "grows.yaml").open("a") as file:
+            file.write(f"k{number}: 1\n")
+
+    async def scenario():
+        async with Watching(folder) as watching, repeating(append):
+            changed = await watching.change(lambda: (folder / "a.yaml").write_text("a: 22\n"))
+            assert changed == {"a.yaml"}
+
+    run(scenario())
