@@ -1,4 +1,3 @@
-from xxhash import xxh64_intdigest
 
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
@@ -10,6 +9,7 @@ from .matcher cimport *
 from .random cimport rotl
 from .route cimport *
 from .scan cimport *
+from .xxh64 cimport xxh64
 
 
 @cython.final
@@ -185,20 +185,21 @@ cdef class VirtualHost:
 cdef int hash_header(const RequestView* v, const char* name, size_t n, uint64_t* out) except -1:
     cdef int i = table_find(&v.headers, v.base, name, n, 0)
     cdef int following
+    cdef uint64_t hash = 0
+    cdef bytes value
     if i < 0:
         return 0
     following = table_find(&v.headers, v.base, name, n, i + 1)
     if following < 0:
-        out[0] = xxh64_intdigest((v.base + v.headers.fields[i].value)[:v.headers.fields[i].value_len])
+        out[0] = xxh64(v.base + v.headers.fields[i].value, v.headers.fields[i].value_len, 0)
         return 1
     values = []
     while i >= 0:
         values.append((v.base + v.headers.fields[i].value)[:v.headers.fields[i].value_len])
         i = table_find(&v.headers, v.base, name, n, i + 1)
-    seed = 0
     for value in sorted(values):
-        seed = xxh64_intdigest(value, seed)
-    out[0] = seed
+        hash = xxh64(value, len(value), hash)
+    out[0] = hash
     return 1
 
 
@@ -208,6 +209,7 @@ cdef int request_hash(Route route, const RequestView* v, bytes remote, uint64_t*
     cdef const char* value = NULL
     cdef size_t value_len = 0
     cdef HashPolicy* policy
+    cdef bytes source_ip, fresh
     for i in range(route.hash_count):
         policy = &route.hash_policies[i]
         if policy.kind == HASH_HEADER:
@@ -216,17 +218,17 @@ cdef int request_hash(Route route, const RequestView* v, bytes remote, uint64_t*
             source_ip = remote.rpartition(b":")[0].strip(b"[]")
             has = len(source_ip) > 0
             if has:
-                one = xxh64_intdigest(source_ip)
+                one = xxh64(source_ip, len(source_ip), 0)
         else:
             if policy.kind == HASH_COOKIE:
                 has = cookie_find(v, policy.name, policy.name_len, &value, &value_len)
             else:
                 has = query_find(v, policy.name, policy.name_len, &value, &value_len)
             if has:
-                one = xxh64_intdigest(value[:value_len])
+                one = xxh64(value, value_len, 0)
             elif policy.kind == HASH_COOKIE and policy.name[:policy.name_len] in route.cookies:
-                fresh = b"%016x" % xxh64_intdigest(remote)
-                one = xxh64_intdigest(fresh)
+                fresh = b"%016x" % xxh64(remote, len(remote), 0)
+                one = xxh64(fresh, 16, 0)
                 has = 1
                 if made is not None:
                     made.append(set_cookie(route.cookies[policy.name[:policy.name_len]], fresh))

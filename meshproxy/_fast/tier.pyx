@@ -17,6 +17,20 @@ from .scoreboard cimport EndpointColumn
 MAX_RING_SIZE = 8388608                # Envoy's maximum_ring_size
 
 
+# ISTIO 3.9: share of its weight that an endpoint has; 1 outside of the window. An endpoint not seen yet is not new.
+cdef double ramp_at(uint64_t seen_us, uint64_t now_us, uint64_t window_us, double least, double power) noexcept nogil:
+    cdef uint64_t age = now_us - seen_us if now_us > seen_us else 0
+    if seen_us == 0 or age >= window_us:
+        return 1.0
+    return min(1.0, max(least, pow(<double>(age if age > 1000 else 1000) / <double>window_us, power)))
+
+
+def effective_weight(int weight, warmup, uint64_t first_seen_us, uint64_t now_us):
+    """What slow start leaves of a weight; `warmup`: WarmupData."""
+    return weight * ramp_at(first_seen_us, now_us, warmup["duration_ms"] * 1000,
+                            warmup["minimum_percent"] / 100.0, 1.0 / warmup["aggression"])
+
+
 @cython.final
 cdef class Policy:
     def __cinit__(self, data, Scoreboard scoreboard):
@@ -96,11 +110,10 @@ cdef class Tier:
         self.candidates.turn = (&cursor.value if self.number == 0
                                 else &cursor.turns[(self.number - 1) % CURSOR_TURNS])
 
-    # ISTIO 3.9. Only the ratio of the factors counts, so the largest becomes 1: endpoints that are all new share alike.
+    # Only the ratio of the ramps counts, so the largest becomes 1: endpoints that are all new share alike.
     cdef bint warm(self, uint64_t now_us) noexcept:
         cdef int i
-        cdef uint64_t seen, age
-        cdef double factor, largest = 0
+        cdef double largest = 0
         cdef Policy p = self.policy
         cdef Candidates* c = &self.candidates
         cdef bint warms = False
@@ -108,13 +121,9 @@ cdef class Tier:
             return False
         c.is_warming = False
         for i in range(c.count):
-            seen = (<Endpoint>self.endpoints[i]).state.first_seen_us
-            age = now_us - seen if now_us > seen else 0
-            c.ramp[i] = 1.0
-            if seen and age < p.warmup_us:
-                warms = True
-                factor = pow(<double>(age if age > 1000 else 1000) / <double>p.warmup_us, p.warmup_power)
-                c.ramp[i] = min(1.0, max(factor, p.warmup_least))
+            c.ramp[i] = ramp_at((<Endpoint>self.endpoints[i]).state.first_seen_us, now_us,
+                                p.warmup_us, p.warmup_least, p.warmup_power)
+            warms = warms or c.ramp[i] < 1.0
             largest = max(largest, c.ramp[i])
         for i in range(c.count):
             c.ramp[i] = c.ramp[i] / largest if largest > 0 else 1.0

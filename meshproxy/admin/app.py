@@ -82,9 +82,10 @@ class AdminPages:
 
     async def clusters(self, request: Request) -> Response:
         snapshot, scoreboard = self._proxy.snapshot, self._proxy.scoreboard
+        moves = self._proxy.hash_moves
         if _wants_json(request):
-            return _json(clusters_json(snapshot, scoreboard))
-        return PlainTextResponse(clusters_text(snapshot, scoreboard))
+            return _json(clusters_json(snapshot, scoreboard, moves))
+        return PlainTextResponse(clusters_text(snapshot, scoreboard, moves))
 
     async def config_dump(self, request: Request) -> Response:
         return _json(self._proxy.snapshot)

@@ -8,16 +8,20 @@ from typing import Any
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.listen import Address
 from meshproxy.snapshot.model import ClusterData, EndpointData, SnapshotData
-from meshproxy.telemetry.health import is_ejected
+from meshproxy.telemetry.hash_moves import HashMoves
+from meshproxy.telemetry.health import is_ejected, weight_now
 
 _GAUGES = ("cx_active", "rq_active")
 _COUNTERS = ("cx_total", "cx_connect_fail", "rq_total", "rq_success", "rq_error", "rq_timeout")
 
 
-def clusters_text(snapshot: SnapshotData, scoreboard: Scoreboard) -> str:
+def clusters_text(snapshot: SnapshotData, scoreboard: Scoreboard, moves: HashMoves) -> str:
     """One `cluster::address::key::value` line per fact."""
     lines: list[str] = []
     for cluster in _clusters(snapshot):
+        if cluster["name"] in moves.ratios:
+            ratio = moves.ratios[cluster["name"]]
+            lines.append(f"{cluster['name']}::hash_keys_moved::{ratio:.4f}\n")
         for endpoint in cluster["endpoints"]:
             prefix = f"{cluster['name']}::{Address(endpoint['address'], endpoint['port'])}::"
             counters = scoreboard.endpoint(endpoint["slot"])
@@ -26,24 +30,39 @@ def clusters_text(snapshot: SnapshotData, scoreboard: Scoreboard) -> str:
             lines.append(f"{prefix}pod::{endpoint['name']}\n")
             lines.append(f"{prefix}health_flags::{_health_flags(endpoint, scoreboard)}\n")
             lines.append(f"{prefix}weight::{endpoint['weight']}\n")
+            effective = weight_now(scoreboard, cluster, endpoint)
+            lines.append(f"{prefix}effective_weight::{effective:.4g}\n")
+            lines.append(f"{prefix}priority::{endpoint.get('priority', 0)}\n")
     return "".join(lines)
 
 
-def clusters_json(snapshot: SnapshotData, scoreboard: Scoreboard) -> dict[str, Any]:
-    """As Envoy's `?format=json`, plus `pod` for each endpoint."""
+def clusters_json(
+    snapshot: SnapshotData, scoreboard: Scoreboard, moves: HashMoves
+) -> dict[str, Any]:
+    """As Envoy's `?format=json`, plus `pod` and `effective_weight` for each endpoint."""
     return {
         "cluster_statuses": [
             {
                 "name": cluster["name"],
                 "lb_policy": cluster["lb"]["policy"],
-                "host_statuses": [_host_status(e, scoreboard) for e in cluster["endpoints"]],
+                "host_statuses": [
+                    _host_status(cluster, item, scoreboard) for item in cluster["endpoints"]
+                ],
+                **_keys_moved(cluster, moves),
             }
             for cluster in _clusters(snapshot)
         ]
     }
 
 
-def _host_status(endpoint: EndpointData, scoreboard: Scoreboard) -> dict[str, Any]:
+def _keys_moved(cluster: ClusterData, moves: HashMoves) -> dict[str, float]:
+    ratio = moves.ratios.get(cluster["name"])
+    return {} if ratio is None else {"hash_keys_moved": ratio}
+
+
+def _host_status(
+    cluster: ClusterData, endpoint: EndpointData, scoreboard: Scoreboard
+) -> dict[str, Any]:
     counters = scoreboard.endpoint(endpoint["slot"])
     stats = [{"name": key, "value": str(counters[key]), "type": "GAUGE"} for key in _GAUGES]
     stats += [{"name": key, "value": str(counters[key]), "type": "COUNTER"} for key in _COUNTERS]
@@ -60,6 +79,8 @@ def _host_status(endpoint: EndpointData, scoreboard: Scoreboard) -> dict[str, An
             "failed_outlier_check": is_ejected(scoreboard, endpoint["slot"]),
         },
         "weight": endpoint["weight"],
+        "effective_weight": weight_now(scoreboard, cluster, endpoint),
+        **({"priority": endpoint["priority"]} if endpoint.get("priority") else {}),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from .metadata import Resource
+from .metadata import BALANCE_ANNOTATION, Resource
 from .model import Model
 from .traffic_policy import TrafficPolicy
 
@@ -48,3 +48,12 @@ class DestinationRuleSpec(Model):
 
 class DestinationRule(Resource):
     spec: DestinationRuleSpec = Field(description="Host, policy and subsets.")
+
+    @property
+    def hash_balance_factor(self) -> int | None:
+        """Percent, 0 = not bounded; None when the annotation is not one."""
+        text = self.metadata.annotations.get(BALANCE_ANNOTATION, "0")
+        if text == "0":
+            return 0
+        is_number = text.isascii() and text.isdigit() and len(text) < 7
+        return int(text) if is_number and int(text) >= 100 else None

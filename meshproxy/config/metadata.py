@@ -18,6 +18,7 @@ def _meant_for_us(value: Any) -> Any:
 
 ANNOTATIONS = "networking.istio.io/"
 UPGRADE_ANNOTATION = "meshproxy.io/upgrade"
+BALANCE_ANNOTATION = "meshproxy.io/hash-balance-factor"
 OURS = (ANNOTATIONS, "meshproxy.io/")
 Annotations = Annotated[dict[str, str], BeforeValidator(_meant_for_us)]
 
@@ -39,7 +40,9 @@ class Metadata(Model):
     annotations: Annotations = Field(
         default_factory=dict,
         description="networking.istio.io/exportTo of a Service: namespaces that see it. "
-        'meshproxy.io/upgrade: "off" of a VirtualService: Upgrade is not passed on.',
+        'meshproxy.io/upgrade: "off" of a VirtualService: Upgrade is not passed on. '
+        'meshproxy.io/hash-balance-factor: "125" of a DestinationRule with consistentHash: an'
+        " endpoint has at most 125 % of its share of the requests in flight; more go elsewhere.",
     )
     creation_timestamp: str | None = Field(
         default=None, description="The oldest object counts where two claim the same."

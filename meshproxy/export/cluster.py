@@ -23,6 +23,9 @@ def cluster_of(cluster: ClusterData, notes: Notes) -> Json:
         "circuit_breakers": {"thresholds": [_thresholds(cluster.get("limits"))]},
     }
     made |= balancer_of(cluster, notes)
+    if "balance_factor" in cluster["lb"]:
+        bound = {"hash_balance_factor": cluster["lb"]["balance_factor"]}
+        made["common_lb_config"]["consistent_hashing_lb_config"] = bound
     if made["type"] == "STATIC":
         endpoints = cluster["endpoints"]
         if "dns" in cluster and cluster["dns"]["endpoints"]:

@@ -31,6 +31,7 @@ from meshproxy.server.options import Options
 from meshproxy.server.sockets import ListeningSockets
 from meshproxy.server.supervisor import Supervisor, WorkerFailed
 from meshproxy.server.upgrade import Inheritance, replace_process
+from meshproxy.telemetry.hash_moves import HashMoves
 from meshproxy.telemetry.slots import clear_new_slots
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Control:
         self, options: Options, sockets: ListeningSockets, inherited: Inheritance
     ) -> None:
         self.scoreboard = Scoreboard(options.workers)
+        self.hash_moves = HashMoves()
         self.addresses: Sequence[Address] = sockets.addresses
         self._options = options
         self._sockets = sockets
@@ -310,6 +312,8 @@ class Control:
         if update is not None:
             clear_new_slots(self.scoreboard, before, update)
             self._live_supervisor.send_update(update)
+            for line in self.hash_moves.follow(before, update):
+                _log.info("%s", line)
         return update, problems
 
     # signals

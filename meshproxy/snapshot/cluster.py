@@ -167,6 +167,8 @@ class ClusterCompiler:
             if hashing.maglev is not None:
                 size = hashing.maglev.table_size or DEFAULT_TABLE_SIZE
                 made = {"policy": "MAGLEV", "table_size": size}
+            if policy.hash_balance_factor:
+                made["balance_factor"] = policy.hash_balance_factor
             made["tables"] = self._tables.of(name, made, endpoints)
             return made
         if balancer.simple in ("ROUND_ROBIN", "RANDOM", "PASSTHROUGH"):

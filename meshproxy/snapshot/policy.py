@@ -32,21 +32,24 @@ class Policy:
     connection_pool: ConnectionPool | None = None
     outlier: OutlierDetection | None = None
     retry_budget: RetryBudget | None = None
+    hash_balance_factor: int = 0  # percent; 0 = not bounded
 
 
 class DestinationPolicy:
     """The DestinationRules of one host, merged: all subsets, the first top-level policy."""
 
-    __slots__ = ("_top", "keys", "subsets", "top_key")
+    __slots__ = ("_balance_factor", "_top", "keys", "subsets", "top_key")
 
     def __init__(self, rules: list[Resource]) -> None:
         self.keys = tuple(rule.key for rule in rules)
         self.subsets: dict[str, Subset] = {}
         self._top: TrafficPolicy | None = None
         self.top_key: Key | None = None  # of the rule whose policy counts
+        self._balance_factor = 0
         for rule in rules:
             model = rule.model
             assert isinstance(model, DestinationRule)
+            self._balance_factor = self._balance_factor or model.hash_balance_factor or 0
             for subset in model.spec.subsets:
                 self.subsets.setdefault(subset.name, subset)
             if self._top is None and model.spec.traffic_policy is not None:
@@ -54,6 +57,10 @@ class DestinationPolicy:
 
     def resolve(self, port: int | None, subset: str = "") -> Policy:
         """Give the policy; `port` None leaves out portLevelSettings."""
+        found = self._blocks(port, subset)
+        return replace(found, hash_balance_factor=self._balance_factor)
+
+    def _blocks(self, port: int | None, subset: str) -> Policy:
         policy = _at_port(self._top, port)
         chosen = self.subsets.get(subset)
         if chosen is None or chosen.traffic_policy is None:

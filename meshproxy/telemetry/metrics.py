@@ -195,6 +195,14 @@ class ScoreboardCollector(Collector):
                 races.add_metric([name, how], counters[key])
             for reason, count in self._status.scoreboard.cluster_retries(cluster["id"]).items():
                 retries.add_metric([name, reason], count)
+        moves = GaugeMetricFamily(
+            "meshproxy_hash_keys_moved_ratio",
+            "Share of hash keys that the last change of endpoints or weights moved.",
+            labels=[_CLUSTER],
+        )
+        for name, ratio in self._status.hash_moves.ratios.items():
+            moves.add_metric([name], ratio)
+        yield moves
         yield from families.values()
         yield from self._collect_health_checks()
         yield races

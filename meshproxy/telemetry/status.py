@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.listen import Address
 from meshproxy.snapshot.model import SnapshotData
+from meshproxy.telemetry.hash_moves import HashMoves
 
 if TYPE_CHECKING:
     from meshproxy.health import Counts
@@ -43,6 +44,10 @@ class ProxyStatus(Protocol):
     @property
     def failing_names(self) -> int:
         """DNS names whose latest lookup gave no address."""
+
+    @property
+    def hash_moves(self) -> HashMoves:
+        """How many keys the last change of each hash table moved."""
 
     @property
     def uptime_s(self) -> float: ...

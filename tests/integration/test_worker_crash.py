@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import manifests
-from support.proxy import MeshproxyRun, ProxyProcess
+from support.proxy import MeshproxyRun, ProxyProcess, holds
 from support.raw_client import RawClient
 from support.upstream import Upstream
 
@@ -23,7 +21,7 @@ def connect_to_each_worker(proxy: ProxyProcess) -> dict[int, RawClient]:
     for _ in range(200):
         client = proxy.client()
         assert client.get("web").status == 200
-        owner = next(pid for pid in proxy.workers() if _holds(pid, client))
+        owner = next(pid for pid in proxy.workers() if holds(pid, client))
         if owner in clients:
             client.close()
         else:
@@ -31,24 +29,6 @@ def connect_to_each_worker(proxy: ProxyProcess) -> dict[int, RawClient]:
         if len(clients) == len(proxy.workers()):
             return clients
     pytest.fail("200 connections and some worker accepted none")
-
-
-def _holds(pid: int, client: RawClient) -> bool:
-    port = client.sock.getsockname()[1]
-    inodes = {
-        line.split()[9]
-        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
-        if line.split()[2].endswith(f":{port:04X}")
-    }
-    return bool(inodes & set(_socket_inodes(pid)))
-
-
-def _socket_inodes(pid: int) -> Iterator[str]:
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
-            link = os.readlink(f"/proc/{pid}/fd/{fd}")
-            if link.startswith("socket:["):
-                yield link[8:-1]
 
 
 def test_worker_killed_leaves_requests_of_the_others_untouched_and_is_replaced(
@@ -88,7 +68,7 @@ def wait_for_new_worker(proxy: ProxyProcess, victim: int, survivor: int) -> int:
         with proxy.client() as client:
             assert client.get("web").status == 200
             for pid in proxy.workers():
-                if pid not in (victim, survivor) and _holds(pid, client):
+                if pid not in (victim, survivor) and holds(pid, client):
                     return pid
     pytest.fail("no request reached the new worker")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -127,6 +128,25 @@ class ProxyProcess:
         with self._news:
             self._ended = True
             self._news.notify_all()
+
+
+def holds(pid: int, client: RawClient) -> bool:
+    """Whether a process has the other end of a client's connection."""
+    port = client.sock.getsockname()[1]
+    inodes = {
+        line.split()[9]
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+        if line.split()[2].endswith(f":{port:04X}")
+    }
+    return bool(inodes & set(_socket_inodes(pid)))
+
+
+def _socket_inodes(pid: int) -> Iterator[str]:
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            link = os.readlink(f"/proc/{pid}/fd/{fd}")
+            if link.startswith("socket:["):
+                yield link[8:-1]
 
 
 MeshproxyRun = Callable[..., ProxyProcess]

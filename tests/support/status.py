@@ -6,6 +6,7 @@ from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.health import Counts
 from meshproxy.listen import Address
 from meshproxy.snapshot.model import ClusterData, EndpointData, SnapshotData
+from meshproxy.telemetry.hash_moves import HashMoves
 
 
 def endpoint(slot: int, healthy: bool = True) -> EndpointData:
@@ -53,6 +54,7 @@ class FixedStatus:
         self.rejected_objects = 1
         self.failing_names = 2
         self.uptime_s = 12.0
+        self.hash_moves = HashMoves()
         self.health_checks: dict[str, Counts] = {}
         self.calls: list[str] = []
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from ..destination_rule import DestinationRule, DestinationRuleSpec
 from ..host import invalid_reason, split_port
+from ..load_balancer import LoadBalancer
+from ..metadata import BALANCE_ANNOTATION
 from ..outlier_detection import OutlierDetection
 from ..places import Path
 from ..problem import Finding, quote
@@ -44,6 +46,32 @@ def check(resource: DestinationRule) -> Iterator[Finding]:
         if subset.traffic_policy:
             yield from _check_policy(subset.traffic_policy, (*path, "trafficPolicy"))
     yield from _check_scope(spec, resource.metadata.namespace)
+    yield from _check_annotations(resource)
+
+
+def _check_annotations(resource: DestinationRule) -> Iterator[Finding]:
+    for key, value in resource.metadata.annotations.items():
+        path: Path = ("metadata", "annotations", key)
+        if key == BALANCE_ANNOTATION:
+            if resource.hash_balance_factor is None:
+                message = f"expected a whole number of percent from 100 on, found {quote(value)}"
+                yield Finding("MP104", path, message)
+            elif not any(balancer.consistent_hash for balancer in _balancers(resource.spec)):
+                yield Finding("MP315", path, "no policy of this rule has consistentHash")
+        elif key.startswith("meshproxy.io/"):
+            yield Finding("MP315", path, f"expected {BALANCE_ANNOTATION}, found {quote(key)}")
+
+
+def _balancers(spec: DestinationRuleSpec) -> Iterator[LoadBalancer]:
+    policies = [spec.traffic_policy, *(subset.traffic_policy for subset in spec.subsets)]
+    for policy in policies:
+        if policy is None:
+            continue
+        if policy.load_balancer is not None:
+            yield policy.load_balancer
+        for setting in policy.port_level_settings:
+            if setting.load_balancer is not None:
+                yield setting.load_balancer
 
 
 def _check_scope(spec: DestinationRuleSpec, own: str | None) -> Iterator[Finding]:

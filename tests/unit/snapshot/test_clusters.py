@@ -180,3 +180,45 @@ spec: {replicas: 1, template: {metadata: {labels: {app: web, version: v9}}, spec
     assert Mesh(tmp_path, service("web"), *PODS, rule, deployment).codes == []
     assert Mesh(tmp_path, service("web"), rule, deployment).codes == []
     assert Mesh(tmp_path, service("web"), rule).codes == ["MP207"]
+
+
+def balanced(factor: str, balancer: str = "{consistentHash: {httpHeaderName: x-user}}") -> str:
+    return (
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+        "metadata: {name: web, annotations: {meshproxy.io/hash-balance-factor: "
+        f'"{factor}"}}}}\n'
+        f"spec: {{host: web, trafficPolicy: {{loadBalancer: {balancer}}}}}\n"
+    )
+
+
+def test_annotation_bounds_the_load_of_a_hash_policy(tmp_path):
+    assert policy(tmp_path, balanced("125"))["lb"]["balance_factor"] == 125
+    assert "balance_factor" not in policy(tmp_path, balanced("0"))["lb"]
+
+
+@pytest.mark.parametrize("factor", ["99", "1.25", "-1", "high", ""])
+def test_annotation_that_is_no_bound_is_refused(tmp_path, factor):
+    mesh = Mesh(tmp_path, service("web"), *PODS, balanced(factor))
+    (problem,) = mesh.problems
+    assert (problem.code, problem.severity) == ("MP104", "error")
+    assert problem.path == 'metadata.annotations["meshproxy.io/hash-balance-factor"]'
+    assert mesh.cluster(PLAIN)["lb"] == {"policy": "LEAST_REQUEST"}  # the rule is not in force
+
+
+def test_annotation_without_a_hash_policy_has_no_effect_and_says_so(tmp_path):
+    mesh = Mesh(tmp_path, service("web"), *PODS, balanced("125", "{simple: RANDOM}"))
+    assert mesh.codes == ["MP315"]
+    assert mesh.cluster(PLAIN)["lb"] == {"policy": "RANDOM"}
+
+
+def test_subset_follows_the_pods_that_have_its_labels(tmp_path):
+    rule = destination_rule("web", "host: web, subsets: [{name: v2, labels: {version: v2}}]")
+    subset = f"outbound|80|v2|{WEB}"
+    mesh = Mesh(tmp_path, service("web"), PODS[0], rule)
+    assert (mesh.addresses(subset), mesh.addresses(PLAIN)) == ([], ["10.0.0.1"])
+    mesh.write(service("web"), *PODS, rule)
+    assert mesh.addresses(subset) == ["10.0.0.2"]
+    mesh.write(service("web"), *PODS, pod("c", "web", "10.0.0.3", "v2"), rule)
+    assert mesh.addresses(subset) == ["10.0.0.2", "10.0.0.3"]
+    mesh.write(service("web"), PODS[0], pod("b", "web", "10.0.0.2", "v3"), rule)
+    assert mesh.addresses(subset) == []
