@@ -107,7 +107,7 @@ def _over_time(simulation: Simulation, report: Report, top: int) -> tuple[list[s
             for place, count in enumerate(counts)
         )
         parts.append(_line(points, _COLOURS[row % len(_COLOURS)]))
-    marks = [(item.at_us / 1000, f"{item.pod} {item.event}") for item in report.changes]
+    marks = [(item.at_ms, f"{item.pod} {item.event}") for item in report.changes]
     marks += [
         (item.at_ms, f"{item.pod} ejected") for item in report.ejections if item.event == "ejected"
     ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Move:
     """A pod joined or left."""
 
-    at_us: int
+    at_ms: float
     pod: str
     event: str  # joins, leaves
     keys: int  # that a hash policy leads somewhere; 0 = no hash policy
@@ -39,7 +39,7 @@ class KeyMap:
         needed = sum(any(slot >= 0 and pod_at(slot) is pod for slot in pair) for pair in moved)
         hashed = sum(any(slot >= 0 for slot in pair) for pair in pairs)
         event = "joins" if pod.is_ready else "leaves"
-        return Move(at_us, pod.name, event, hashed, len(moved), needed)
+        return Move(at_us / 1000, pod.name, event, hashed, len(moved), needed)
 
     def _owners(self) -> list[int]:
         """Every key of the first client, or every client when the request holds no {key}."""

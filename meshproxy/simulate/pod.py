@@ -18,7 +18,7 @@ class Pod:
     def __init__(self, name: str, settings: PodSettings, random: Random) -> None:
         self.name = name
         self.settings = settings
-        self.is_ready = settings.joins_us == 0
+        self.is_ready = settings.is_ready_at_first
         self.attempts = 0
         self.failed = 0  # attempts without a response below 500
         self.in_flight = 0

@@ -27,6 +27,13 @@ class PodSettings:
     joins_us: int = 0  # ready from then on
     leaves_us: int = -1  # no longer ready from then on; -1 = stays
 
+    @property
+    def is_ready_at_first(self) -> bool:
+        """One that leaves before it joins is away in between."""
+        if self.joins_us == 0:
+            return self.leaves_us != 0
+        return 0 < self.leaves_us < self.joins_us
+
     def __post_init__(self) -> None:
         shares = self.fail + self.refuse + self.reset + self.hang
         if shares > 1 + 1e-9:

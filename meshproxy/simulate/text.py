@@ -100,7 +100,7 @@ def _ejections(report: Report) -> Iterator[str]:
 
 def _changes(report: Report) -> Iterator[str]:
     for item in report.changes:
-        text = f"{item.at_us / 1e6:.3f} s  {item.pod} {item.event}"
+        text = f"{item.at_ms / 1000:.3f} s  {item.pod} {item.event}"
         if item.keys:
             share = 100 * item.moved / item.keys
             text += (

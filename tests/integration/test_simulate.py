@@ -261,7 +261,7 @@ def test_a_leaving_pod_moves_its_keys_and_few_others(tmp_path: Path, policy: str
     (move,) = report_of(simulation).changes
     assert (move.pod, move.event, move.keys) == ("default/web-2", "leaves", 1000)
     assert 100 < move.needed <= move.moved < 450
-    assert max(simulation.pods["default/web-2"].times_us) <= START_US + move.at_us
+    assert max(simulation.pods["default/web-2"].times_us) <= START_US + move.at_ms * 1000
 
 
 def test_a_joining_pod_gets_its_share_from_then_on(tmp_path: Path) -> None:
@@ -271,6 +271,16 @@ def test_a_joining_pod_gets_its_share_from_then_on(tmp_path: Path) -> None:
     counts = loads(report_of(simulation))
     assert counts[4] == pytest.approx(1000, rel=0.2)
     assert counts[0] == pytest.approx(2250, rel=0.1)
+
+
+def test_a_pod_that_restarts_gets_nothing_in_between(tmp_path: Path) -> None:
+    restarts = behaviour("web-1", leaves_us=2_000_000, joins_us=4_000_000)
+    simulation = simulated(mesh(tmp_path), restarts, rates=(100,), requests=6_000)
+    times = [at - START_US for at in simulation.pods["default/web-1"].times_us]
+    assert [at for at in times if at < 2_000_000] and [at for at in times if at > 4_000_000]
+    assert not [at for at in times if 2_000_000 < at < 4_000_000]
+    events = [(move.event, move.at_ms) for move in report_of(simulation).changes]
+    assert events == [("leaves", 2_000), ("joins", 4_000)]
 
 
 def test_a_joining_pod_warms_up(tmp_path: Path) -> None:
