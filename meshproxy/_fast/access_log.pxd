@@ -1,4 +1,4 @@
-# access_log.pxd: one line per request, written once per batch of events.
+# access_log.pxd: one line per request, or per L4 session, written once per batch of events.
 from libc.stdint cimport uint32_t, uint64_t
 
 from .buffer cimport Buffer
@@ -20,6 +20,7 @@ cdef struct LogEntry:
     uint32_t flags
     Detail detail
     int minor
+    bint is_tcp                    # no protocol, no status
     LogText method
     LogText path
     LogText forwarded_for

@@ -8,6 +8,7 @@ from .clib.socket cimport write
 from .clib.system cimport CLOCK_REALTIME, clock_gettime, gmtime_r, timespec, tm
 from .reply cimport detail_text, put_flags
 from .scan cimport scan_find, scan_is_plain, scan_put_decimal
+from .types cimport DETAIL_NONE
 
 cdef enum:
     FLUSH_BYTES = 65536
@@ -70,7 +71,10 @@ cdef class AccessLog:
         at = put_text(at, &e.method)
         at = put(at, b" ", 1)
         at = put_text(at, &e.path)
-        at = put(at, b' HTTP/1.1" ' if e.minor else b' HTTP/1.0" ', 11)
+        if e.is_tcp:
+            at = put(at, b' -" ', 4)
+        else:
+            at = put(at, b' HTTP/1.1" ' if e.minor else b' HTTP/1.0" ', 11)
         at += scan_put_decimal(at, e.status)
         at = put(at, b" ", 1)
         at += put_flags(at, e.flags)
@@ -115,14 +119,14 @@ cdef class AccessLog:
         at = json_text(at, b"method", &e.method)
         at = json_text(at, b"path", &e.path)
         t.p = b"HTTP/1.1" if e.minor else b"HTTP/1.0"
-        t.n = 8
+        t.n = 0 if e.is_tcp else 8
         at = json_text(at, b"protocol", &t)
         at = json_number(at, b"response_code", e.status)
         t.p = flags
         t.n = put_flags(flags, e.flags)
         at = json_text(at, b"response_flags", &t)
         t.p = detail_text(e.detail)
-        t.n = strlen(t.p)
+        t.n = strlen(t.p) if e.detail != DETAIL_NONE else 0
         at = json_text(at, b"response_code_details", &t)
         at = json_number(at, b"bytes_received", e.bytes_received)
         at = json_number(at, b"bytes_sent", e.bytes_sent)

@@ -24,6 +24,8 @@ cdef class Cluster:
     cdef uint64_t connect_timeout_us
     cdef uint64_t idle_timeout_us
     cdef uint64_t tcp_idle_timeout_us  # L4 session without bytes; 0 = none
+    cdef uint32_t affinity_s           # L4: how long a client keeps its endpoint; 0 = no affinity
+    cdef bint hashes_source            # L4: the client's address is hashed
     cdef int keepalive_probes          # TCP keep-alive upstream; -1 = the kernel's, time 0 = off
     cdef int keepalive_time_s
     cdef int keepalive_interval_s

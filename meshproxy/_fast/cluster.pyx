@@ -34,6 +34,8 @@ cdef class Cluster:
         self.connect_timeout_us = <uint64_t>data["connect_timeout_ms"] * 1000
         self.idle_timeout_us = <uint64_t>data["idle_timeout_ms"] * 1000
         self.tcp_idle_timeout_us = <uint64_t>data.get("tcp_idle_timeout_ms", 3600000) * 1000
+        self.hashes_source = data.get("tcp_hashes_source", False)
+        self.affinity_s = data.get("session_affinity_s", 0)
         keepalive = data.get("tcp_keepalive") or {}
         self.keepalive_probes = keepalive.get("probes", -1)
         self.keepalive_time_s = keepalive.get("time_s", -1 if keepalive else 0)

@@ -13,6 +13,7 @@
 #   (3) process() is never entered twice: what a finished stream leaves to do goes through the reactor's again list
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from .address cimport ADDRESS_ROOM
 from .buffer cimport Buffer
 from .clib.socket cimport sockaddr_in6
 from .http1 cimport ChunkDecoder
@@ -44,7 +45,7 @@ cdef class Http1Downstream(Downstream):
     cdef uint64_t deadline_us      # of the state: keep-alive idle, head, linger; 0 = none
     cdef size_t linger_bytes
     cdef sockaddr_in6 remote       # or a sockaddr_in
-    cdef char remote_buf[56]
+    cdef char remote_buf[ADDRESS_ROOM]
     cdef size_t remote_len         # 0 = not printed yet
 
     cdef int accept(self, int fd) except -1

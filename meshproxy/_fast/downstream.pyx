@@ -4,6 +4,7 @@ from libc.string cimport memcpy, memset, strlen
 cimport cython
 
 from .access_log cimport LogEntry
+from .address cimport put_address
 from .clib.epoll cimport *
 from .clib.socket cimport *
 from .edits cimport drop_header
@@ -472,25 +473,10 @@ cdef class Http1Downstream(Downstream):
         return 0
 
     cdef const char* remote_text(self, size_t* n) noexcept:
-        cdef socklen_t width = sizeof(self.remote)
-        cdef char* at = self.remote_buf
-        cdef sockaddr_in* v4 = <sockaddr_in*>&self.remote
         if self.remote_len == 0:
-            if self.remote.sin6_family == AF_INET:
-                inet_ntop(AF_INET, &v4.sin_addr, at, 46)
-                at += strlen(at)
-            elif self.remote.sin6_family == AF_INET6:
-                at[0] = c'['
-                inet_ntop(AF_INET6, &self.remote.sin6_addr, at + 1, 46)
-                at += strlen(at)
-                at[0] = c']'
-                at += 1
-            else:
+            self.remote_len = put_address(self.remote_buf, &self.remote)
+            if self.remote_len == 0:
                 n[0] = 0
                 return NULL
-            at[0] = c':'
-            at += 1
-            at += scan_put_decimal(at, ntohs(v4.sin_port))
-            self.remote_len = <size_t>(at - self.remote_buf)
         n[0] = self.remote_len
         return self.remote_buf

@@ -61,6 +61,7 @@ cdef class Listener(Handler):
         cdef sockaddr_in6 remote
         cdef socklen_t width
         cdef Http1Downstream connection
+        cdef TcpSession session
         cdef Binding binding = self.rt.snapshot.bindings.get(self.id, BY_HOST)
         for i in range(most):
             width = sizeof(remote)
@@ -71,10 +72,12 @@ cdef class Listener(Handler):
                 return 1
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             if binding.is_tcp:
-                TcpSession(self.rt, self.rt.snapshot.cluster_at(binding.take_cluster())).open(fd)
+                session = TcpSession(self.rt, self.rt.snapshot.cluster_at(binding.take_cluster()))
+                memcpy(&session.remote, &remote, min(width, sizeof(remote)))
+                session.open(fd)
                 continue
             connection = Http1Downstream(self.rt, binding)
-            memcpy(&connection.remote, &remote, width if width <= sizeof(remote) else sizeof(remote))
+            memcpy(&connection.remote, &remote, min(width, sizeof(remote)))
             connection.accept(fd)
             if self.fd < 0:
                 return 1

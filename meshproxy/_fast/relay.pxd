@@ -35,4 +35,5 @@ cdef class Relay(Handler):
     # What it means; implemented above.
     cdef int on_connected(self, int error) except -1
     cdef void count(self, RelaySide side, size_t n) noexcept
+    cdef void reset_by(self, RelaySide side) noexcept   # the side's peer broke its connection off
     cdef void close_now(self) noexcept

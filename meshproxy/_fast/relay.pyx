@@ -36,7 +36,7 @@ cdef class RelaySide(Transport):
         if self.fd >= 0 and events & EPOLLOUT and self.out is not None:
             error = self.flush()
             if error == SEND_FAILED:
-                relay.close_now()
+                relay.reset_by(self)
                 return 0
             if error == SEND_DONE:
                 if self.other.is_eof:
@@ -67,7 +67,7 @@ cdef class RelaySide(Transport):
             if n == RECV_AGAIN:
                 return 0
             if n == RECV_ERROR:
-                self.relay.close_now()
+                self.relay.reset_by(self)
                 return 0
             if n == RECV_EOF:
                 self.is_eof = True
@@ -76,7 +76,7 @@ cdef class RelaySide(Transport):
             self.rt.begin_send()
             self.rt.gather_add(self.rt.scratch, <size_t>n)
             if self.other.send_gathered() == SEND_FAILED:
-                self.relay.close_now()
+                self.relay.reset_by(self.other)
         return 0
 
     cdef int pass_eof(self) except -1:
@@ -100,6 +100,9 @@ cdef class Relay(Handler):
 
     cdef void count(self, RelaySide side, size_t n) noexcept:
         pass
+
+    cdef void reset_by(self, RelaySide side) noexcept:
+        self.close_now()
 
     cdef void close_now(self) noexcept:
         pass

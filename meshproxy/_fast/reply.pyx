@@ -3,11 +3,11 @@ from libc.string cimport memcpy, strlen
 from .types cimport *
 
 cdef enum:
-    FLAG_COUNT = 14
+    FLAG_COUNT = 16
 
 cdef const char* FLAG_NAMES[FLAG_COUNT]
 FLAG_NAMES[:] = [b"DI", b"FI", b"NR", b"NC", b"UH", b"UO", b"URX", b"UF", b"UC", b"UT", b"UPE", b"LR", b"DPE",
-                 b"DC"]
+                 b"DC", b"UR", b"DT"]
 
 
 # (detail, body): Envoy's words where Envoy has them (ISTIO 3.13), else a short reason.
@@ -75,6 +75,13 @@ fill(DETAIL_FAULT_ABORT, "fault_filter_abort", "fault filter abort")
 fill(DETAIL_OVERFLOW, "upstream_reset_before_response_started{overflow}",
      "upstream connect error or disconnect/reset before headers. reset reason: overflow")
 fill(DETAIL_PER_TRY_TIMEOUT, "upstream_per_try_timeout", "upstream request timeout")
+fill(DETAIL_NONE, "-", "")
+fill(DETAIL_CX_OVERFLOW, "connection_overflow", "")
+fill(DETAIL_CX_FAILURE, "connection_failure", "")
+fill(DETAIL_CX_TIMEOUT, "connection_timeout", "")
+fill(DETAIL_CX_RESET, "upstream_remote_reset", "")
+fill(DETAIL_CX_IDLE, "tcp_session_idle_timeout", "")
+fill(DETAIL_CX_DURATION, "duration_timeout", "")
 if filled != DETAIL_COUNT:
     raise ImportError("reply: a detail has no text")
 

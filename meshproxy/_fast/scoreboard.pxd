@@ -1,6 +1,6 @@
 # scoreboard.pxd: one shared mapping for all workers: counters, gauges, cursors. No message per request.
 #
-#   header | route cursors | cluster cursors | endpoint states | column 0 | column 1 | ... | column N
+#   header | route cursors | cluster cursors | endpoint states | affinity | column 0 | column 1 | ... | column N
 #   column = ProcessColumn | ClusterColumn[MAX_CLUSTERS] | EndpointColumn[MAX_ENDPOINTS]
 #
 # Invariants:
@@ -15,9 +15,11 @@ cdef enum:
     MAX_ENDPOINT_SLOTS = 65536
     MAX_ROUTE_SLOTS = 65536
     MAX_WORKERS = 64
+    MAX_AFFINITY_SLOTS = 65536
     CODE_SLOTS = 15            # distinct (status, flags) pairs counted one by one; the rest share the last
     HISTOGRAM_SLOTS = 20
     RETRY_REASONS = 5
+    CODE_CONNECTION = 1        # counted in place of a status: a connection (L4) that ended
 
 # Alone on its cache line: every worker adds to it.
 cdef struct Cursor:
@@ -36,6 +38,12 @@ cdef struct EndpointState:         # one cache line
     uint64_t ejections             # multiplier of the next ejection's length
     uint64_t first_seen_us         # healthy for the first time: slow start counts from here; 0 = not yet
     uint64_t pad[2]
+
+# A client and the endpoint it had last: see affinity.pxd.
+cdef struct AffinityEntry:
+    uint64_t key
+    uint32_t slot
+    uint32_t seen_s                # monotonic; 0 = free
 
 cdef struct CodeCount:
     uint32_t code              # 0 = free; low 16 bits HTTP status, high 16 bits response flags
@@ -106,6 +114,7 @@ cdef class Scoreboard:
     cdef Cursor* route_cursor(self, uint32_t slot) noexcept
     cdef Cursor* cluster_cursor(self, uint32_t slot) noexcept
     cdef EndpointState* endpoint_state(self, uint32_t slot) noexcept
+    cdef AffinityEntry* affinity_entry(self, uint32_t slot) noexcept
     cdef ProcessColumn* process_column(self, int worker) noexcept
     cdef ClusterColumn* cluster_column(self, int worker, uint32_t slot) noexcept
     cdef EndpointColumn* endpoint_column(self, int worker, uint32_t slot) noexcept

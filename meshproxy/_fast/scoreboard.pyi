@@ -5,6 +5,7 @@ HISTOGRAM_BOUNDS_MS: tuple[float, ...]
 MAX_CLUSTERS: int
 MAX_ENDPOINTS: int
 MAX_ROUTES: int
+CONNECTION: int
 
 class Scoreboard:
     """Shared counters of all workers: one memfd mapping. Column 0 is the retired column."""

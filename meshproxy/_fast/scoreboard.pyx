@@ -13,6 +13,7 @@ from .reply cimport flags_text
 MAX_CLUSTERS = MAX_CLUSTER_SLOTS
 MAX_ENDPOINTS = MAX_ENDPOINT_SLOTS
 MAX_ROUTES = MAX_ROUTE_SLOTS
+CONNECTION = CODE_CONNECTION
 
 # Istio's request duration buckets (ms), as Envoy's default histogram has them, from 0.5 ms to 5 min.
 HISTOGRAM_BOUNDS_MS = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0,
@@ -55,7 +56,8 @@ cdef size_t page_up(size_t n) noexcept:
 cdef size_t ROUTES_AT = 4096
 cdef size_t CLUSTERS_AT = ROUTES_AT + MAX_ROUTE_SLOTS * sizeof(Cursor)
 cdef size_t STATES_AT = CLUSTERS_AT + MAX_CLUSTER_SLOTS * sizeof(Cursor)
-cdef size_t COLUMNS_AT = page_up(STATES_AT + MAX_ENDPOINT_SLOTS * sizeof(EndpointState))
+cdef size_t AFFINITY_AT = page_up(STATES_AT + MAX_ENDPOINT_SLOTS * sizeof(EndpointState))
+cdef size_t COLUMNS_AT = page_up(AFFINITY_AT + MAX_AFFINITY_SLOTS * sizeof(AffinityEntry))
 cdef size_t IN_CLUSTERS = page_up(sizeof(ProcessColumn))
 cdef size_t IN_ENDPOINTS = IN_CLUSTERS + MAX_CLUSTER_SLOTS * sizeof(ClusterColumn)
 cdef size_t COLUMN_SIZE = page_up(IN_ENDPOINTS + MAX_ENDPOINT_SLOTS * sizeof(EndpointColumn))
@@ -111,6 +113,9 @@ cdef class Scoreboard:
 
     cdef EndpointState* endpoint_state(self, uint32_t slot) noexcept:
         return <EndpointState*>(self.base + STATES_AT) + (slot if slot < MAX_ENDPOINT_SLOTS else 0)
+
+    cdef AffinityEntry* affinity_entry(self, uint32_t slot) noexcept:
+        return <AffinityEntry*>(self.base + AFFINITY_AT) + (slot if slot < MAX_AFFINITY_SLOTS else 0)
 
     cdef ProcessColumn* process_column(self, int worker) noexcept:
         return <ProcessColumn*>(self.base + COLUMNS_AT + worker * COLUMN_SIZE)
@@ -240,7 +245,7 @@ cdef class Scoreboard:
     def cluster_codes(self, uint32_t slot):
         """(HTTP status, response flags text such as "UF" or "-", count) for each pair seen.
 
-        Status 0: the client went away first. More than 14 distinct pairs share one row of
+        Status 0: the client went away first; 1: a connection, not a request, ended. More than 14 distinct pairs share one row of
         status 65535."""
         cdef ClusterColumn s
         self.sum_cluster(slot, &s)

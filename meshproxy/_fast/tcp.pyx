@@ -1,14 +1,21 @@
 from libc.errno cimport EINPROGRESS, errno
+from libc.string cimport memset
 
 cimport cython
 
+from .access_log cimport LogEntry
+from .address cimport ADDRESS_ROOM, put_address, put_ip
+from .affinity cimport affinity_find, affinity_keep
 from .balancer cimport PickRequest
 from .clib.socket cimport *
 from .options cimport set_upstream_options
 from .outlier cimport FAILED_CONNECTING, FAILED_NOT
 from .relay cimport RelaySide
 from .runtime cimport Runtime
+from .scoreboard cimport CODE_CONNECTION, count_code
 from .timer cimport Timer
+from .types cimport *
+from .xxh64 cimport xxh64
 
 
 @cython.final
@@ -16,38 +23,35 @@ cdef class TcpSession(Relay):
     def __cinit__(self, Runtime rt, Cluster cluster):
         self.rt = rt
         self.cluster = cluster
+        self.opened_us = rt.reactor.now_us
+        self.received_bytes = self.sent_bytes = 0
+        self.flags = FLAG_NONE
+        self.detail = DETAIL_NONE
+        memset(&self.remote, 0, sizeof(self.remote))
 
-    # Takes over fd. Without an endpoint the connection is closed at once (UH).
+    # Takes over fd.
     cdef int open(self, int fd) except -1:
-        cdef PickRequest request
         cdef int up
         self.rt.column.downstream_cx_total += 1
-        request.random = &self.rt.random
-        request.attempt = 0
-        request.now_us = self.rt.reactor.now_us
-        request.has_hash = False
-        if self.cluster is not None:
-            self.endpoint = self.cluster.pick(&request)
-        if self.endpoint is None:
-            if self.cluster is not None:
-                self.cluster.column.cx_none_healthy += 1
-            close(fd)
-            return 0
+        if self.cluster is None:
+            self.rt.column.no_cluster += 1
+            return self.refuse(fd, FLAG_NC, DETAIL_CLUSTER_NOT_FOUND)
         if not self.cluster.limits.may_connect():
             self.cluster.column.cx_overflow += 1
-            close(fd)
-            return 0
+            return self.refuse(fd, FLAG_UO, DETAIL_CX_OVERFLOW)
+        self.endpoint = self.choose()
+        if self.endpoint is None:
+            self.cluster.column.cx_none_healthy += 1
+            return self.refuse(fd, FLAG_UH, DETAIL_NO_HEALTHY_UPSTREAM)
         up = socket(self.endpoint.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
         if up < 0:
-            close(fd)
-            return 0
+            return self.refuse(fd, FLAG_UF | FLAG_URX, DETAIL_CX_FAILURE)
         set_upstream_options(up, self.cluster)
         if connect(up, <const sockaddr*>&self.endpoint.address, self.endpoint.address_len) < 0 and (
                 errno != EINPROGRESS):
-            self.connect_failed()
             close(up)
-            close(fd)
-            return 0
+            self.connect_failed(DETAIL_CX_FAILURE)
+            return self.refuse(fd, self.flags, self.detail)
         self.rt.downstream_count += 1
         self.rt.upstream_count += 1
         self.rt.column.downstream_cx_active += 1
@@ -65,23 +69,69 @@ cdef class TcpSession(Relay):
         self.down.attach(fd)
         return 0
 
+    cdef int refuse(self, int fd, uint32_t flags, Detail detail) except -1:
+        self.flags = flags
+        self.detail = detail
+        close(fd)
+        self.log()
+        return 0
+
+    # A client with affinity stays with its endpoint while that is ready and not ejected (ISTIO 4.1).
+    cdef Endpoint choose(self):
+        cdef PickRequest request
+        cdef Endpoint e, chosen
+        cdef char ip[ADDRESS_ROOM]
+        cdef size_t n
+        cdef uint64_t key = 0
+        cdef uint32_t now_s = <uint32_t>(self.rt.reactor.now_us // 1000000) + 1
+        cdef int slot
+        request.random = &self.rt.random
+        request.attempt = 0
+        request.now_us = self.rt.reactor.now_us
+        request.hash = 0
+        request.has_hash = False
+        if not (self.cluster.hashes_source or self.cluster.affinity_s):
+            return self.cluster.pick(&request)
+        n = put_ip(ip, &self.remote)
+        if self.cluster.hashes_source:
+            request.has_hash = n > 0
+            request.hash = xxh64(ip, n, 0)
+            return self.cluster.pick(&request)
+        key = xxh64(ip, n, <uint64_t>self.cluster.id)
+        slot = affinity_find(self.rt.scoreboard, key, now_s, self.cluster.affinity_s)
+        chosen = None
+        if slot >= 0:
+            for e in self.cluster.healthy:
+                if e.slot == slot and e.state.ejected_until_us <= request.now_us:
+                    chosen = e
+        if chosen is None:
+            chosen = self.cluster.pick(&request)
+        if chosen is not None:
+            affinity_keep(self.rt.scoreboard, key, <uint32_t>chosen.slot, now_s)
+        return chosen
+
     cdef void count(self, RelaySide side, size_t n) noexcept:
         self.active_us = self.rt.reactor.now_us
         if side is self.down:
+            self.received_bytes += n
             self.cluster.column.request_bytes += n
         else:
+            self.sent_bytes += n
             self.cluster.column.response_bytes += n
 
     cdef int on_connected(self, int error) except -1:
         if error:
-            self.connect_failed()
+            self.connect_failed(DETAIL_CX_FAILURE)
             self.close_now()
             return 0
         self.up.is_connecting = False
         return self.start_idle_timer()
 
-    cdef int connect_failed(self) except -1:
+    # One attempt, as Istio's max_connect_attempts: so the failure is the end of the retries as well.
+    cdef int connect_failed(self, Detail detail) except -1:
         cdef dict event
+        self.flags |= FLAG_UF | FLAG_URX
+        self.detail = detail
         self.cluster.column.cx_connect_fail += 1
         self.endpoint.column.cx_connect_fail += 1
         event = self.cluster.report(self.endpoint, 503, FAILED_CONNECTING, self.rt.reactor.now_us)
@@ -91,19 +141,25 @@ cdef class TcpSession(Relay):
 
     # Connected: from now on the timer looks for idleness and for the longest a session may live.
     cdef int start_idle_timer(self) except -1:
-        self.active_us = self.opened_us = self.rt.reactor.now_us
+        self.active_us = self.rt.reactor.now_us
         self.rt.reactor.cancel(&self.timer)
-        self.cluster.report(self.endpoint, 200, FAILED_NOT, self.opened_us)
+        self.cluster.report(self.endpoint, 200, FAILED_NOT, self.active_us)
         return self.on_timer(&self.timer)
 
     cdef int on_timer(self, Timer* t) except -1:
         cdef uint64_t now = self.rt.reactor.now_us, due = 0, idle = self.cluster.tcp_idle_timeout_us
         cdef uint64_t longest = self.cluster.limits.max_connection_us
         if self.up.is_connecting:
-            self.connect_failed()
+            self.connect_failed(DETAIL_CX_TIMEOUT)
             self.close_now()
             return 0
-        if (idle and now - self.active_us >= idle) or (longest and now - self.opened_us >= longest):
+        if longest and now - self.opened_us >= longest:
+            self.flags |= FLAG_DT
+            self.detail = DETAIL_CX_DURATION
+            self.close_now()
+            return 0
+        if idle and now - self.active_us >= idle:
+            self.detail = DETAIL_CX_IDLE
             self.close_now()
             return 0
         if idle:
@@ -111,6 +167,16 @@ cdef class TcpSession(Relay):
         if longest and (due == 0 or self.opened_us + longest < due):
             due = self.opened_us + longest
         return self.rt.reactor.arm(t, due) if due else 0
+
+    cdef void reset_by(self, RelaySide side) noexcept:
+        cdef linger abort
+        if side is self.up:
+            self.flags |= FLAG_UR
+            self.detail = DETAIL_CX_RESET
+            abort.l_onoff = 1
+            abort.l_linger = 0
+            setsockopt(self.down.fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort))
+        self.close_now()
 
     cdef void close_now(self) noexcept:
         cdef TcpSession kept = self    # the sides hold the only references, and let go below
@@ -123,3 +189,32 @@ cdef class TcpSession(Relay):
         self.endpoint.column.cx_active -= 1
         self.endpoint.column.rq_active -= 1
         self.part()
+        self.log()
+
+    cdef void log(self) noexcept:
+        cdef LogEntry e
+        cdef char remote[ADDRESS_ROOM]
+        if self.cluster is not None:
+            count_code(self.cluster.column, CODE_CONNECTION, self.flags)
+        if self.rt.log is None:
+            return
+        memset(&e, 0, sizeof(e))
+        e.is_tcp = True
+        e.duration_us = self.rt.reactor.now_us - self.opened_us
+        e.bytes_received = self.received_bytes
+        e.bytes_sent = self.sent_bytes
+        e.flags = self.flags
+        e.detail = self.detail
+        if self.endpoint is not None:
+            e.upstream_host.p = self.endpoint.log_text
+            e.upstream_host.n = len(self.endpoint.log_text)
+        if self.cluster is not None:
+            e.cluster.p = self.cluster.log_name
+            e.cluster.n = len(self.cluster.log_name)
+        e.remote.p = remote
+        e.remote.n = put_address(remote, &self.remote)
+        try:
+            self.rt.log.record(&e)
+        except MemoryError:
+            pass                       # the line is lost
+        self.rt.reactor.batch_end_wanted = True

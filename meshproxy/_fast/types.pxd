@@ -46,6 +46,8 @@ cdef enum ResponseFlag:
     FLAG_LR  = 1 << 11  # local reset
     FLAG_DPE = 1 << 12  # downstream protocol error
     FLAG_DC  = 1 << 13  # downstream connection termination
+    FLAG_UR  = 1 << 14  # upstream reset the connection
+    FLAG_DT  = 1 << 15  # connection duration exceeded
 
 # Response code details: constants, the same word in log, metric, header and test (`reply.pyx`).
 cdef enum Detail:
@@ -83,4 +85,12 @@ cdef enum Detail:
     DETAIL_FAULT_ABORT
     DETAIL_OVERFLOW
     DETAIL_PER_TRY_TIMEOUT
+    # Of connections (L4)
+    DETAIL_NONE
+    DETAIL_CX_OVERFLOW
+    DETAIL_CX_FAILURE
+    DETAIL_CX_TIMEOUT
+    DETAIL_CX_RESET
+    DETAIL_CX_IDLE
+    DETAIL_CX_DURATION
     DETAIL_COUNT

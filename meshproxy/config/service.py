@@ -53,9 +53,6 @@ class ServiceSpec(Model):
     PENDING: ClassVar[Mapping[str, tuple[object, ...]]] = pending(
         internalTrafficPolicy="Cluster",
     )
-    LATER: ClassVar[Mapping[str, str]] = {
-        "sessionAffinity": "connections of one client are balanced like any other",
-    }
     IGNORED: ClassVar[frozenset[str]] = frozenset(
         {
             "allocateLoadBalancerNodePorts", "externalIPs", "externalTrafficPolicy",

@@ -75,7 +75,7 @@ class ClusterCompiler:
             "endpoints": made,
         }
         add_settings(cluster, blocks)
-        if protocol == "tcp" and service.affinity_s:
+        if service.affinity_s:
             cluster["session_affinity_s"] = service.affinity_s
         return cluster
 

@@ -185,8 +185,10 @@ class ClusterData(TypedDict):
     warmup: NotRequired[WarmupData]
     tcp_keepalive: NotRequired[dict[str, int]]  # probes, time_s, interval_s
     panic_percent: NotRequired[int]  # minHealthPercent; absent = 0: never panic
-    tcp_idle_timeout_ms: NotRequired[int]  # tcp clusters; 0 = none
-    session_affinity_s: NotRequired[int]  # tcp clusters: sessionAffinity ClientIP, how long
+    # Of its connections at L4, which a listener can have to any cluster
+    tcp_idle_timeout_ms: NotRequired[int]  # 0 = none; absent = one hour
+    tcp_hashes_source: NotRequired[bool]  # consistentHash.useSourceIp
+    session_affinity_s: NotRequired[int]  # sessionAffinity ClientIP: how long
 
 
 class RouteData(TypedDict):
@@ -241,6 +243,11 @@ class ListenerData(TypedDict):
     # tcp: a weighted route instead of one cluster: (cluster id or -1, weight), per connection
     clusters: NotRequired[list[tuple[int, int]]]
     slot: NotRequired[int]  # scoreboard route slot of that split
+    # tcp, for people: what was asked for and why it goes there
+    service: NotRequired[str]  # "redis.cache.svc.cluster.local:6379"
+    virtual_service: NotRequired[str]  # "namespace/name" whose tcp rule it follows; absent = none
+    rule: NotRequired[int]  # index in its spec.tcp
+    cluster_names: NotRequired[list[str]]  # in the order of `clusters`, or of the only one
 
 
 class SnapshotData(TypedDict):

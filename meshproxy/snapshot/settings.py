@@ -47,8 +47,12 @@ def add_settings(cluster: ClusterData, policy: Policy) -> None:
         tcp = policy.connection_pool.tcp
         if tcp.tcp_keepalive is not None:
             cluster["tcp_keepalive"] = _keepalive(tcp.tcp_keepalive)
-        if tcp.idle_timeout is not None and cluster["protocol"] == "tcp":
+        if tcp.idle_timeout is not None:
             cluster["tcp_idle_timeout_ms"] = tcp.idle_timeout
+    balancer = policy.load_balancer
+    hashing = balancer.consistent_hash if balancer is not None else None
+    if hashing is not None and hashing.use_source_ip:
+        cluster["tcp_hashes_source"] = True
 
 
 def outlier_of(outlier: OutlierDetection) -> OutlierData:

@@ -22,7 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from meshproxy import __version__
-from meshproxy._fast.scoreboard import HISTOGRAM_BOUNDS_MS
+from meshproxy._fast.scoreboard import CONNECTION, HISTOGRAM_BOUNDS_MS
 from meshproxy.snapshot.model import ClusterData
 from meshproxy.telemetry.health import is_ejected
 from meshproxy.telemetry.status import ProxyStatus
@@ -105,6 +105,7 @@ class ScoreboardCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         clusters = [c for c in self._status.snapshot["clusters"].values() if c is not None]
         yield from self._collect_requests(clusters)
+        yield from self._collect_connections(clusters)
         yield from self._collect_clusters(clusters)
         yield from self._collect_downstream()
         yield from self._collect_proxy()
@@ -115,7 +116,9 @@ class ScoreboardCollector(Collector):
         buckets: dict[tuple[str, ...], list[int]] = {}
         sums: dict[tuple[str, ...], float] = {}
         for cluster in clusters:
-            codes = scoreboard.cluster_codes(cluster["id"])
+            codes = [
+                item for item in scoreboard.cluster_codes(cluster["id"]) if item[0] != CONNECTION
+            ]
             if not codes:
                 continue
             # subsets and ports of a service may share all labels: their counts add up
@@ -145,6 +148,42 @@ class ScoreboardCollector(Collector):
         for labels, counts in buckets.items():
             durations.add_metric(labels, _cumulative(counts), sums[labels])
         yield durations
+
+    def _collect_connections(self, clusters: list[ClusterData]) -> Iterator[Metric]:
+        """Of L4. What a connection to an HTTP cluster carried is counted with its requests."""
+        labels = [*_ISTIO_LABELS, "response_flags"]
+        closed = CounterMetricFamily(
+            "istio_tcp_connections_closed", "Connections by how they ended.", labels=labels
+        )
+        others = {
+            "cx_total": CounterMetricFamily(
+                "istio_tcp_connections_opened", "Connections to an endpoint.", labels=labels
+            ),
+            "request_bytes": CounterMetricFamily(
+                "istio_tcp_received_bytes", "Bytes from clients.", labels=labels
+            ),
+            "response_bytes": CounterMetricFamily(
+                "istio_tcp_sent_bytes", "Bytes to clients.", labels=labels
+            ),
+        }
+        ends: dict[tuple[str, ...], int] = {}
+        sums: dict[tuple[str, ...], dict[str, int]] = {}
+        for cluster in clusters:
+            own = _istio_labels(cluster)
+            for status, flags, count in self._status.scoreboard.cluster_codes(cluster["id"]):
+                if status == CONNECTION:
+                    ends[*own, flags] = ends.get((*own, flags), 0) + count
+            if cluster["protocol"] == "tcp":
+                counts = self._status.scoreboard.cluster(cluster["id"])
+                before = sums.get((*own, "-"), {})
+                sums[*own, "-"] = {name: before.get(name, 0) + counts[name] for name in others}
+        for key, count in ends.items():
+            closed.add_metric(key, count)
+        for key, own_sums in sums.items():
+            for name, count in own_sums.items():
+                others[name].add_metric(key, count)
+        yield closed
+        yield from others.values()
 
     def _collect_clusters(self, clusters: list[ClusterData]) -> Iterator[Metric]:
         families: dict[str, Metric] = {}

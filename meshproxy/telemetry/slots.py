@@ -21,6 +21,14 @@ def clear_new_slots(scoreboard: Scoreboard, before: SnapshotData, update: Snapsh
             scoreboard.clear_route(slot)
 
 
+    for slot in _split_slots(update) - _split_slots(before):
+        scoreboard.clear_route(slot)
+
+
+def _split_slots(snapshot: SnapshotData) -> set[int]:
+    return {item["slot"] for item in snapshot["listeners"] or () if "slot" in item}
+
+
 def _endpoint_slots(cluster: ClusterData | None) -> set[int]:
     return {endpoint["slot"] for endpoint in cluster["endpoints"]} if cluster else set()
 

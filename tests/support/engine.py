@@ -250,8 +250,12 @@ def family_of(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-async def connect(port: int, address: str = LOCALHOST, *, rcvbuf: int = 0) -> Peer:
+async def connect(
+    port: int, address: str = LOCALHOST, *, rcvbuf: int = 0, source: str = ""
+) -> Peer:
     sock = socket.socket(family_of(address))
+    if source:
+        sock.bind((source, 0))
     if rcvbuf:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
     sock.setblocking(False)
@@ -587,7 +591,7 @@ class Rig:
         self.upstreams.append(made)
         return made
 
-    async def client(self, port: int, address: str = LOCALHOST, **settings: int) -> Peer:
+    async def client(self, port: int, address: str = LOCALHOST, **settings: Any) -> Peer:
         peer = await connect(port, address, **settings)
         self.clients.append(peer)
         return peer

@@ -13,6 +13,9 @@ cdef extern from "sys/socket.h" nogil:
         sa_family_t sa_family
     struct sockaddr_storage:
         sa_family_t ss_family
+    struct linger:
+        int l_onoff
+        int l_linger
     struct msghdr:
         void* msg_name
         socklen_t msg_namelen
@@ -41,6 +44,7 @@ cdef extern from "sys/socket.h" nogil:
         SOL_SOCKET
         SO_ERROR
         SO_KEEPALIVE
+        SO_LINGER
         SHUT_WR
         SHUT_RDWR
         MSG_NOSIGNAL

@@ -2,6 +2,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
+from meshproxy._fast.affinity cimport AFFINITY_WAYS, affinity_find, affinity_keep
 from meshproxy._fast.balancer cimport PickRequest
 from meshproxy._fast.bounded cimport Twister, twister_next, twister_seed
 from meshproxy._fast.buffer cimport Buffer
@@ -14,7 +15,7 @@ from meshproxy._fast.route cimport Route
 from meshproxy._fast.scan cimport *
 from meshproxy._fast.schedule cimport Schedule
 from meshproxy._fast.scoreboard cimport (
-    ClusterColumn, EndpointColumn, ProcessColumn, Scoreboard, count_code, count_duration,
+    MAX_AFFINITY_SLOTS, ClusterColumn, EndpointColumn, ProcessColumn, Scoreboard, count_code, count_duration,
 )
 from meshproxy._fast.timer cimport WHEEL_SLOTS, WHEEL_TICK_US, Timer, TimerWheel
 from meshproxy._fast.xxh64 cimport xxh64
@@ -243,9 +244,18 @@ def decimal(uint64_t value):
     return out[:scan_put_decimal(out, value)]
 
 
+def find_affinity(Scoreboard board, uint64_t key, uint32_t now_s, uint32_t keep_s):
+    return affinity_find(board, key, now_s, keep_s)
+
+
+def keep_affinity(Scoreboard board, uint64_t key, uint32_t slot, uint32_t now_s):
+    affinity_keep(board, key, slot, now_s)
+
+
 def host_hash(bytes name):
     return scan_hash_lower(name, len(name))
 
 
 TOKEN, TARGET, HOST = CLASS_TOKEN, CLASS_TARGET, CLASS_HOST
 SLOTS, TICK_US = WHEEL_SLOTS, WHEEL_TICK_US
+AFFINITY_SETS, WAYS = MAX_AFFINITY_SLOTS // AFFINITY_WAYS, AFFINITY_WAYS

@@ -89,8 +89,8 @@ def test_pending_field_warns_by_name_and_keeps_the_object():
 
 
 def test_pending_field_with_its_harmless_value_is_silent():
-    assert not judge(SERVICE + "  sessionAffinity: None\n").problems
-    assert codes(judge(SERVICE + "  sessionAffinity: ClientIP\n")) == ["MP116"]
+    assert not judge(SERVICE + "  internalTrafficPolicy: Cluster\n").problems
+    assert codes(judge(SERVICE + "  internalTrafficPolicy: Local\n")) == ["MP105"]
 
 
 def test_ordinary_kubernetes_fields_are_silent():
