@@ -16,33 +16,34 @@ class L4Match(Model):
     """All that is set must hold; port and caller are known before a connection comes."""
 
     destination_subnets: list[str] = Field(
-        default_factory=list, description="Addresses or CIDRs of the destination."
+        default_factory=list,
+        description="Addresses of the Service (clusterIP) that the rule is for; the longest wins.",
     )
-    port: Port | None = Field(default=None, description="Port of the service.")
-    source_subnet: str = Field(default="", description="Ignored, as in Istio.")
+    port: Port | None = Field(default=None, description="Port of the Service.")
+    source_subnet: str = Field(default="", description="No effect, as in Istio.")
     source_labels: dict[str, str] = Field(
         default_factory=dict, description="Labels of the proxy (`--labels`)."
     )
-    source_namespace: str = Field(
-        default="", description="Namespace of the proxy (`--namespace`)."
+    source_namespace: str = Field(default="", description="Namespace of the proxy.")
+    gateways: list[str] = Field(
+        default_factory=list, description="Must hold `mesh`; none = those of the object."
     )
-    gateways: list[str] = Field(default_factory=list, description="Holds if `mesh` is among them.")
 
 
 class TlsMatch(L4Match):
-    sni_hosts: list[str] = Field(description="Server names, exact or `*.suffix`.")
+    sni_hosts: list[str] = Field(description="Server names, `*.suffix` for all below it.")
 
 
 class L4Destination(Model):
-    destination: Destination = Field(description="Where the connection goes.")
+    destination: Destination = Field(description="Where connections go.")
     weight: int | None = Field(
-        default=None, description="Share of the connections, relative to the others."
+        default=None, description="Share among the destinations; exact for each connection."
     )
 
 
 class L4Route(Model):
     route: list[L4Destination] = Field(
-        default_factory=list, description="Destinations; several make a split by weight."
+        default_factory=list, description="Destinations, at least one."
     )
 
     def destinations(self) -> Iterator[tuple[Path, Destination]]:
@@ -53,9 +54,9 @@ class L4Route(Model):
 
 class TcpRoute(L4Route):
     match: list[L4Match] = Field(
-        default_factory=list, description="Any of these must hold; none: every connection."
+        default_factory=list, description="Any of them must hold; none = every connection."
     )
 
 
 class TlsRoute(L4Route):
-    match: list[TlsMatch] = Field(description="Any of these must hold.")
+    match: list[TlsMatch] = Field(description="Any of them must hold.")

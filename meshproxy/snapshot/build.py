@@ -125,7 +125,7 @@ class Builder:
             service = self._compiler.registry.services.get(host)
             if service is not None:
                 found.append(self._config.resources[service.key].problem(finding))
-        shortage = self._compiler.routes.shortage
+        shortage = self._compiler.routes.shortage or self._compiler.tcp.shortage
         if shortage is not None:
             text = f"some rules share a split cursor: {shortage}"
             found.append(Problem(COMMAND_LINE, 0, 0, "", "", "warning", "MP404", text))

@@ -25,6 +25,7 @@ from .route import RouteCompiler
 from .rule import Caller
 from .scope import Scope
 from .slots import Slots
+from .tcp_route import TcpRouteCompiler
 from .virtual_host import HostUnit, VirtualHostCompiler
 
 MAX_CLUSTERS = 16_384
@@ -81,9 +82,8 @@ class Compiler:
         self._hosts = VirtualHostCompiler(
             Slots("virtual hosts", MAX_VIRTUAL_HOSTS), self.registry, self.routes
         )
-        self.listeners = ListenerCompiler(
-            bindings, self.registry, clusters.get, self._hosts.ids.get
-        )
+        self.tcp = TcpRouteCompiler(self._routes, self.resolver, self.registry.routes, caller)
+        self.listeners = ListenerCompiler(bindings, self.registry, self.tcp, self._hosts.ids.get)
         self._tables = _Tables()
 
     def apply(self, previous: ConfigSet, config: ConfigSet, changed: Iterable[Key]) -> Stale:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Protocol
 
 from meshproxy.config.codes import CODES
@@ -10,12 +10,12 @@ from meshproxy.config.host import resolve
 from meshproxy.config.problem import Problem, hint
 from meshproxy.config.service import ServicePort
 
-from .cluster import cluster_name
 from .domain import HTTP_PORT
 from .mesh_service import MeshService
 from .model import ListenerData
 from .protocol import port_protocol
 from .registry import Registry
+from .tcp_route import TcpRouteCompiler
 
 COMMAND_LINE = "<command line>"
 _NONE = -1
@@ -35,22 +35,36 @@ class Binding(Protocol):
 
 
 class ListenerCompiler:
-    """Resolves bindings; `cluster` and `virtual_host` look ids up by name."""
+    """Resolves bindings; `virtual_host` looks ids up by name."""
 
     def __init__(
         self,
         bindings: Sequence[Binding],
         registry: Registry,
-        cluster: Callable[[str], int | None],
+        tcp: TcpRouteCompiler,
         virtual_host: Callable[[str], int | None],
     ) -> None:
         self._bindings = tuple(bindings)
         self._registry = registry
-        self._cluster = cluster
+        self._tcp = tcp
         self._virtual_host = virtual_host
+        self._held: set[Hashable] = set()
 
     def compile(self) -> list[ListenerData]:
-        return [self._listener(index, item) for index, item in enumerate(self._bindings)]
+        held: set[Hashable] = set()
+        made = [self._listener(index, item, held) for index, item in enumerate(self._bindings)]
+        self._tcp.release(self._held - held)
+        self._held = held
+        return made
+
+    def ask(self, binding: Binding) -> ListenerData | None:
+        """Give what happens to a connection to a service port, whether or not there is a listener
+        for it; None when there is no such port."""
+        service = self._service(binding)
+        port = _port_of(service, binding.service_port) if service is not None else None
+        if service is None or port is None:
+            return None
+        return self._tcp.compile(_NONE, service, port, None)
 
     def problems(self) -> Iterator[Problem]:
         """Say which bindings name no service port."""
@@ -66,7 +80,7 @@ class ListenerCompiler:
                 found = binding.service_port or "none"
                 yield _problem(binding, "MP204", f"expected a port of {known}, found {found}")
 
-    def _listener(self, index: int, binding: Binding) -> ListenerData:
+    def _listener(self, index: int, binding: Binding, held: set[Hashable]) -> ListenerData:
         if not binding.service:
             return {"id": index, "protocol": "http", "virtual_host": _NONE, "cluster": _NONE}
         service = self._service(binding)
@@ -76,15 +90,9 @@ class ListenerCompiler:
             found = self._virtual_host(f"{host}:{port.port}")
             if found is not None:
                 return {"id": index, "protocol": "http", "virtual_host": found, "cluster": _NONE}
-        cluster = None
         if service is not None and port is not None:
-            cluster = self._cluster(cluster_name(service.host, port.port))
-        return {
-            "id": index,
-            "protocol": "tcp",
-            "virtual_host": _NONE,
-            "cluster": _NONE if cluster is None else cluster,
-        }
+            return self._tcp.compile(index, service, port, held)
+        return {"id": index, "protocol": "tcp", "virtual_host": _NONE, "cluster": _NONE}
 
     def _host(self, binding: Binding) -> str:
         """`redis`, `redis.cache` and `redis.cache.svc` stand for services, as in DNS."""

@@ -32,6 +32,11 @@ def port_protocol(port: ServicePort) -> Protocol | None:
     return "http"
 
 
+def speaks_tls(port: ServicePort) -> bool:
+    """Tell whether a port declares that its connections begin with TLS."""
+    return _declared(port) in ("https", "tls")
+
+
 def undeclared(ports: Sequence[ServicePort]) -> Iterator[Finding]:
     """Say which ports declare no protocol, and what they count as."""
     for index, port in enumerate(ports):

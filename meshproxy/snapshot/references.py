@@ -10,22 +10,20 @@ from collections.abc import Iterable, Iterator
 from meshproxy.config.destination import Destination
 from meshproxy.config.destination_rule import DestinationRule
 from meshproxy.config.host import covers, is_wildcard, resolve
-from meshproxy.config.http_match import HttpMatch
 from meshproxy.config.http_route import HttpRoute
 from meshproxy.config.places import Path
 from meshproxy.config.problem import Finding, hint, quote
 from meshproxy.config.resource import Resource
 from meshproxy.config.service import Service
 from meshproxy.config.service_entry import ServiceEntry
-from meshproxy.config.traffic_policy import PortPolicy, TrafficPolicy
 from meshproxy.config.virtual_service import VirtualService
 from meshproxy.discovery.pods import pod_findings
 
 from . import claims, defaults, protocol, subsets
 from .destination import DestinationResolver
+from .effect import EffectCheck
 from .protocol import port_protocol
 from .registry import Registry
-from .rule import MESH
 
 
 class ReferenceCheck:
@@ -34,6 +32,7 @@ class ReferenceCheck:
     def __init__(self, registry: Registry, resolver: DestinationResolver) -> None:
         self._registry = registry
         self._resolver = resolver
+        self._effect = EffectCheck(registry, resolver)
 
     def findings(self, resource: Resource) -> Iterator[Finding]:
         """Give what is wrong between this object and the others."""
@@ -47,7 +46,7 @@ class ReferenceCheck:
                 yield from self._destination_rule(resource, model)
         elif isinstance(model, Service | ServiceEntry):
             if isinstance(model, Service):
-                yield from self._distribution(model)
+                yield from self._effect.of_service(model)
                 yield from protocol.undeclared(model.spec.ports)
             yield from claims.findings(self._registry, resource)
         else:
@@ -63,7 +62,7 @@ class ReferenceCheck:
             full = resolve(host, resource.key.namespace, scope.cluster_domain)
             path: Path = ("spec", "hosts", index)
             owner = self._registry.routes.owner(full)
-            if owner is not None and owner.key != resource.key:
+            if owner is not None and owner.key != resource.key and model.spec.http:
                 yield Finding("MP304", path, f"{quote(host)} is routed by {owner.key} already")
             elif full.endswith(f".svc.{scope.cluster_domain}") and not self._is_known(full):
                 yield Finding("MP206", path, f"no Service {quote(host)}{self._near(full)}")
@@ -74,29 +73,9 @@ class ReferenceCheck:
             hosts.append(full)
         for index, rule in enumerate(model.spec.http):
             yield from self._delegate(resource, rule, ("spec", "http", index, "delegate"))
-            for at, match in enumerate(rule.match):
-                yield from self._reach(match, hosts, ("spec", "http", index, "match", at))
+        yield from self._effect.of_rules(model.spec, hosts)
         for where, destination in model.spec.destinations():
             yield from self._destination(destination, resource.key.namespace, where)
-
-    def _reach(self, match: HttpMatch, hosts: list[str], path: Path) -> Iterator[Finding]:
-        """Say what no request of this proxy can meet, whatever is asked."""
-        scope = self._registry.scope
-        if match.gateways:
-            if MESH not in match.gateways:
-                yield Finding("MP310", (*path, "gateways"), "only for other gateways")
-        elif match.source_namespace not in ("", scope.namespace):
-            message = f"the proxy is in namespace {quote(scope.namespace)}"
-            yield Finding("MP310", (*path, "sourceNamespace"), message)
-        elif not match.source_labels.items() <= scope.labels.items():
-            message = "the proxy does not have these labels"
-            yield Finding("MP310", (*path, "sourceLabels"), message)
-        services = [self._resolver.service(host) for host in hosts]
-        known = sorted({port.port for item in services if item for port in item.ports})
-        if match.port is not None and all(services) and known and match.port not in known:
-            shown = ", ".join(map(str, known))
-            message = f"expected a port of {shown}, found {match.port}: no request has it"
-            yield Finding("MP310", (*path, "port"), message)
 
     def _delegate(self, root: Resource, rule: HttpRoute, path: Path) -> Iterator[Finding]:
         if rule.delegate is None:
@@ -133,8 +112,8 @@ class ReferenceCheck:
             yield Finding("MP202", (*path, "subset"), message)
 
     def _destination_rule(self, resource: Resource, model: DestinationRule) -> Iterator[Finding]:
-        yield from self._localities(model)
         host = self._registry.policies.host_of(resource)
+        yield from self._effect.of_policies(model, host)
         if not self._is_known(host):
             found = quote(model.spec.host)
             message = f"expected the host of a service, found {found}{self._near(host)}"
@@ -150,30 +129,6 @@ class ReferenceCheck:
             return
         yield from subsets.findings(model, service, self._registry)
         yield from subsets.rivals(resource, model, self._resolver.policy(host))
-
-    def _localities(self, model: DestinationRule) -> Iterator[Finding]:
-        """Which localities are near is a question of where the proxy is."""
-        if self._registry.scope.locality:
-            return
-        for path, policy in _policies(model):
-            balancer = policy.load_balancer
-            setting = balancer.locality_lb_setting if balancer is not None else None
-            if setting is None or not setting.enabled:
-                continue
-            for name in ("distribute", "failover"):
-                if getattr(setting, name):
-                    message = "has no effect: the proxy does not know where it is (--locality)"
-                    where = (*path, "loadBalancer", "localityLbSetting", name)
-                    yield Finding("MP315", where, message)
-
-    def _distribution(self, model: Service) -> Iterator[Finding]:
-        path: Path = ("spec", "trafficDistribution")
-        if model.spec.traffic_distribution and not self._registry.scope.locality:
-            message = "has no effect: the proxy does not know where it is (--locality)"
-            yield Finding("MP315", path, message)
-        elif model.spec.traffic_distribution == "PreferSameNode":
-            message = "taken as PreferSameZone: which node an endpoint is on is not known here"
-            yield Finding("MP315", path, message)
 
     def _is_known(self, host: str) -> bool:
         services = self._registry.services
@@ -199,20 +154,3 @@ class ReferenceCheck:
     def _sample(services: Iterable[str]) -> list[str]:
         """Near misses are looked for among this many services, so a check stays linear."""
         return [host for _, host in zip(range(1000), services, strict=False)]
-
-
-def _policies(model: DestinationRule) -> Iterator[tuple[Path, TrafficPolicy | PortPolicy]]:
-    """Give every policy of a rule with its place."""
-    spec = model.spec
-    tops: list[tuple[Path, TrafficPolicy | None]] = [
-        (("spec", "trafficPolicy"), spec.traffic_policy),
-        *(
-            (("spec", "subsets", index, "trafficPolicy"), subset.traffic_policy)
-            for index, subset in enumerate(spec.subsets)
-        ),
-    ]
-    for path, policy in tops:
-        if policy is not None:
-            yield path, policy
-            for at, setting in enumerate(policy.port_level_settings):
-                yield (*path, "portLevelSettings", at), setting

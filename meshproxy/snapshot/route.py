@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from meshproxy.config.http_action import Headers
 from meshproxy.config.http_match import HttpMatch, is_catch_all
+from meshproxy.config.http_route import WeightedDestination
+from meshproxy.config.l4_route import L4Destination
 from meshproxy.config.metadata import UPGRADE_ANNOTATION
 from meshproxy.config.resource import Resource
 from meshproxy.errors import CapacityError
@@ -16,6 +19,8 @@ from .destination import DestinationResolver, Target
 from .model import HeaderEditsData, MirrorData, RouteData
 from .rule import Caller, Rule
 from .slots import Slots
+
+Entry = TypeVar("Entry", WeightedDestination, L4Destination)
 
 DEFAULT_NAME = "default"
 NO_RULE = -1
@@ -98,7 +103,10 @@ class RouteCompiler:
     ) -> RouteData:
         """Make what all match entries of a rule have in common; adds to `hosts` and `held`."""
         http = rule.http
-        targets, weights, headers = self._split(rule, port)
+        entries, weights = weighted(rule.http.route)
+        namespace = rule.owner.key.namespace
+        targets = [self._resolver.target(item.destination, namespace, port) for item in entries]
+        headers = [entry.headers for entry in entries]
         hosts.update(target.host for target in targets)
         made: RouteData = {
             "name": http.name,
@@ -141,20 +149,6 @@ class RouteCompiler:
             made["mirrors"] = mirrors
         return made
 
-    def _split(
-        self, rule: Rule, port: int
-    ) -> tuple[list[Target], list[int], list[Headers | None]]:
-        """Give targets, weights and header operations of the arms."""
-        namespace = rule.owner.key.namespace
-        entries = rule.http.route
-        if len(entries) > 1:
-            entries = [entry for entry in entries if entry.weight]
-            weights = [entry.weight or 0 for entry in entries]
-        else:
-            weights = [100] * len(entries)
-        targets = [self._resolver.target(item.destination, namespace, port) for item in entries]
-        return targets, weights, [entry.headers for entry in entries]
-
     def _mirrors(self, rule: Rule, port: int, hosts: set[str]) -> list[MirrorData]:
         http = rule.http
         wanted = [(item.destination, item.percentage) for item in http.mirrors]
@@ -186,6 +180,14 @@ class RouteCompiler:
         except CapacityError as error:
             self.shortage = error
             return SHARED_SLOT
+
+
+def weighted(entries: Sequence[Entry]) -> tuple[list[Entry], list[int]]:
+    """Give the destinations that get traffic, and their weights."""
+    if len(entries) < 2:
+        return list(entries), [100] * len(entries)
+    arms = [entry for entry in entries if entry.weight]
+    return arms, [entry.weight or 0 for entry in arms]
 
 
 def _add_edits(made: RouteData, found: HeaderEditsData | None, side: str) -> None:

@@ -11,7 +11,7 @@ from meshproxy.config.virtual_service import VirtualService, VirtualServiceSpec
 
 from . import delegate
 from .mention import MentionIndex
-from .rule import MESH, Rule
+from .rule import MESH, Rule, TcpRule
 from .visibility import age_order, exported_to
 
 
@@ -76,6 +76,18 @@ class RouteIndex:
             (item for item in self._wildcards if covers(item, host)), key=specificity, default=None
         )
         return self._wildcards[best][0] if best is not None else None
+
+    def tcp_rules(self, host: str) -> Iterator[TcpRule]:
+        """Give the tcp rules for a host, of all VirtualServices that cover it: here, unlike for
+        http, none owns the host."""
+        owners = list(self._exact.get(host, ()))
+        for pattern, others in self._wildcards.items():
+            if covers(pattern, host):
+                owners += others
+        unique = {owner.key: owner for owner in owners}
+        for owner in sorted(unique.values(), key=self._order):
+            for index, rule in enumerate(_spec(owner).tcp):
+                yield TcpRule(owner, index, rule)
 
     def owner(self, host: str) -> Resource | None:
         """Give the VirtualService that owns exactly this host (or wildcard)."""

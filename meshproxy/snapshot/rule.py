@@ -1,4 +1,4 @@
-"""A http rule with the object that it was written in, and whether it applies to this caller."""
+"""A rule with the object that it was written in, and whether it applies to this caller."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from meshproxy.config.http_match import HttpMatch
 from meshproxy.config.http_route import HttpRoute
-from meshproxy.config.l4_route import L4Match
+from meshproxy.config.l4_route import L4Match, TcpRoute
 from meshproxy.config.resource import Resource
 
 MESH = "mesh"
@@ -21,6 +21,15 @@ class Rule:
     owner: Resource
     index: int
     http: HttpRoute
+
+
+@dataclass(frozen=True, slots=True)
+class TcpRule:
+    """One entry of spec.tcp."""
+
+    owner: Resource
+    index: int
+    tcp: TcpRoute
 
 
 @dataclass(frozen=True, slots=True)

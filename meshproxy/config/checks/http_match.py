@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ..http_match import HttpMatch, StringMatch
 from ..places import Path
 from ..problem import Finding, quote
+from . import caller
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _PSEUDO = frozenset({":method", ":authority", ":scheme"})
@@ -28,6 +29,7 @@ def check(match: HttpMatch, path: Path) -> Iterator[Finding]:
         yield from _prefix(condition, (*path, "queryParams", key))
         if not key:
             yield Finding("MP104", (*path, "queryParams"), "expected a name, found an empty key")
+    yield from caller.check(match.source_labels, match.source_namespace, match.gateways, path)
     yield from _without_effect(match, path)
 
 

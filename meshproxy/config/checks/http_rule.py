@@ -10,7 +10,7 @@ from ..http_route import HttpRoute, WeightedDestination
 from ..l4_route import L4Destination
 from ..places import Path
 from ..problem import Finding, quote
-from . import headers, http_action, http_match
+from . import caller, headers, http_action, http_match
 
 _ACTIONS = ("route", "redirect", "directResponse", "delegate")
 MAX_WEIGHT = 2**31 - 1
@@ -58,7 +58,7 @@ def weights(
 
 
 def check_destination(destination: Destination, path: Path) -> Iterator[Finding]:
-    """Judge the host of a destination."""
+    """Judge host and subset of a destination."""
     host = destination.host
     reason = invalid_reason(host)
     if host.startswith("*"):
@@ -67,6 +67,9 @@ def check_destination(destination: Destination, path: Path) -> Iterator[Finding]
         reason = f"expected a host without a port, found {quote(host)}: use port.number"
     if reason:
         yield Finding("MP115", (*path, "host"), reason)
+    if destination.subset and not caller.is_namespace(destination.subset):
+        message = f"expected a DNS label, found {quote(destination.subset)}"
+        yield Finding("MP104", (*path, "subset"), message)
 
 
 def _one_action(rule: HttpRoute, path: Path) -> Iterator[Finding]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..host import covers, invalid_reason, is_network, split_port
-from ..l4_route import L4Match, TcpRoute, TlsRoute
+from ..host import covers, invalid_reason, split_port
 from ..metadata import UPGRADE_ANNOTATION
 from ..places import Path
 from ..problem import Finding, quote
 from ..virtual_service import VirtualService, VirtualServiceSpec
-from . import http_rule, reach
+from . import caller, http_rule, l4_rule, reach
 from .export_to import check_export_to
 
 
@@ -18,13 +17,7 @@ def check(resource: VirtualService) -> Iterator[Finding]:
     """Give what is wrong or doubtful, in the order of the fields."""
     spec = resource.spec
     yield from _hosts(spec)
-    for index, gateway in enumerate(spec.gateways):
-        if gateway != "mesh":
-            yield Finding(
-                "MP308",
-                ("spec", "gateways", index),
-                f'expected "mesh", found {quote(gateway)}: the rules are not served for it',
-            )
+    yield from _gateways(spec.gateways)
     yield from check_export_to(spec.export_to, resource.metadata.namespace)
     yield from _annotations(resource.metadata.annotations)
     if not spec.http and not spec.tcp and not spec.tls:
@@ -36,8 +29,8 @@ def check(resource: VirtualService) -> Iterator[Finding]:
             message = "expected no delegate in a VirtualService without hosts: one level only"
             yield Finding("MP104", (*path, "delegate"), message)
     yield from reach.check(spec.http)
-    yield from _tcp(spec.tcp)
-    yield from _tls(spec.tls, spec)
+    yield from l4_rule.check_tcp(spec.tcp)
+    yield from l4_rule.check_tls(spec.tls, spec.hosts)
 
 
 def _annotations(annotations: dict[str, str]) -> Iterator[Finding]:
@@ -84,56 +77,20 @@ def _hosts(spec: VirtualServiceSpec) -> Iterator[Finding]:
             )
 
 
+def _gateways(names: list[str]) -> Iterator[Finding]:
+    scope = "are for gateways only, and none is served here"
+    if "mesh" in names:
+        scope = "are served in the mesh, not for this gateway"
+    for index, name in enumerate(names):
+        path: Path = ("spec", "gateways", index)
+        if not caller.is_gateway(name):
+            yield Finding("MP104", path, caller.gateway_expected(name))
+        elif name != "mesh":
+            yield Finding(
+                "MP308", path, f'expected "mesh", found {quote(name)}: the rules {scope}'
+            )
+
+
 def _overlap(one: str, two: str) -> bool:
     """The host `*` has a verdict of its own."""
     return "*" not in (one, two) and (covers(one, two) or covers(two, one))
-
-
-def _tcp(rules: list[TcpRoute]) -> Iterator[Finding]:
-    closed: int | None = None
-    for index, rule in enumerate(rules):
-        path: Path = ("spec", "tcp", index)
-        if not rule.route:
-            message = "expected at least one destination, found none"
-            yield Finding("MP103", (*path, "route"), message)
-        yield from http_rule.weights(rule.route, (*path, "route"))
-        for place, destination in rule.destinations():
-            yield from http_rule.check_destination(destination, (*path, *place))
-        if closed is not None:
-            yield Finding("MP303", path, f"tcp[{closed}] takes every connection before this rule")
-        elif not rule.match or any(match == L4Match() for match in rule.match):
-            closed = index
-        for at, match in enumerate(rule.match):
-            yield from _l4_match(match, (*path, "match", at))
-
-
-def _tls(rules: list[TlsRoute], spec: VirtualServiceSpec) -> Iterator[Finding]:
-    if rules:
-        yield Finding("MP105", ("spec", "tls"), "tls is not honoured yet: TLS is not served")
-    for index, rule in enumerate(rules):
-        path: Path = ("spec", "tls", index)
-        if not rule.match:
-            yield Finding("MP103", (*path, "match"), "expected at least one match, found none")
-        yield from http_rule.weights(rule.route, (*path, "route"))
-        for place, destination in rule.destinations():
-            yield from http_rule.check_destination(destination, (*path, *place))
-        for at, match in enumerate(rule.match):
-            where = (*path, "match", at)
-            if not match.sni_hosts:
-                yield Finding("MP103", (*where, "sniHosts"), "expected at least one, found none")
-            for position, name in enumerate(match.sni_hosts):
-                known = any(covers(host.lower(), name.lower()) for host in spec.hosts)
-                if not known and all("." in host or host == "*" for host in spec.hosts):
-                    message = f"expected a name that spec.hosts covers, found {quote(name)}"
-                    yield Finding("MP104", (*where, "sniHosts", position), message)
-            yield from _l4_match(match, where)
-
-
-def _l4_match(match: L4Match, path: Path) -> Iterator[Finding]:
-    for index, subnet in enumerate(match.destination_subnets):
-        where = (*path, "destinationSubnets", index)
-        if not is_network(subnet):
-            yield Finding("MP104", where, f"expected an address or CIDR, found {quote(subnet)}")
-    if match.source_subnet:
-        where = (*path, "sourceSubnet")
-        yield Finding("MP315", where, "has no effect: Istio ignores it as well")
