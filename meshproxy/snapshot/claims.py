@@ -54,6 +54,9 @@ def names(registry: Registry, resource: Resource) -> Iterator[Finding]:
 
 
 def _external(registry: Registry, resource: Resource, model: Service) -> Iterator[Finding]:
+    if not model.spec.external_name:
+        message = "expected a DNS name, found none: 503 UH"
+        yield Finding("MP103", ("spec", "externalName"), message)
     (host,) = registry.hosts_of(resource.key)
     meant = registry.meant(registry.services[host])
     if meant is None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meshproxy.config.codes import CODES
+from meshproxy.discovery.resolution import Resolution
 from meshproxy.snapshot.build import Builder
 
 VALID = """\
@@ -51,6 +52,20 @@ spec:
   ports: [{number: 80, name: http, protocol: HTTP}]
   resolution: STATIC
   endpoints: [{address: 10.0.0.8, ports: {http: 8080}, labels: {version: v1}, locality: a/b}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: api, namespace: shop}
+spec:
+  hosts: ["*.api.example.com"]
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8080}]
+  resolution: DNS
+  endpoints: [{address: one.example.com, weight: 2}, {address: "fd00::1"}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: ext, namespace: shop}
+spec: {type: ExternalName, externalName: ext.example.com, ports: [{name: http, port: 80}]}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -155,6 +170,8 @@ def check(text: str, tmp_path_factory) -> list:
     builder = Builder("shop")
     before = time.process_time()
     problems = builder.load([str(path)])
+    answer = Resolution(("10.0.0.1", "fd00::1"), "no server answered")
+    problems += builder.resolve(dict.fromkeys(builder.names, answer))[1]
     assert time.process_time() - before < MOST_CPU_S
     for problem in problems:
         assert problem.file == str(path)

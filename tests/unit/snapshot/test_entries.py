@@ -264,6 +264,11 @@ def test_external_names_in_a_circle_are_looked_up_outside(tmp_path):
     assert mesh.builder.names == {"a.default.svc.cluster.local", "b.default.svc.cluster.local"}
 
 
+def test_external_name_without_a_name_is_an_error(tmp_path):
+    mesh = Mesh(tmp_path, external_name("ext", "''"))
+    assert [(item.code, item.severity) for item in mesh.problems] == [("MP103", "error")]
+
+
 def test_external_name_without_ports_is_told_that_nothing_is_served(tmp_path):
     mesh = Mesh(tmp_path, external_name("ext", "api.example.com", ""))
     assert mesh.codes == ["MP315", "MP407"]
