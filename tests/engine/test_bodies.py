@@ -55,7 +55,7 @@ async def test_content_length_body_is_echoed_whole(rig: Rig, size: int) -> None:
     client = await rig.client(proxy.port)
     data = payload(size)
     for _ in range(2):
-        await client.send(request("POST", "/", body=data))
+        await client.send(request("PUT", "/", body=data))
         assert (await client.read_response()).body == data
     assert [message.body for message in up.requests] == [data, data]
     assert len(up.peers) == 1
@@ -71,7 +71,7 @@ async def test_chunked_body_is_echoed_whole(rig: Rig, size: int) -> None:
     data = payload(size)
     for _ in range(2):
         await client.send(
-            request("POST", "/", "Transfer-Encoding: chunked") + chunked(pieces(data))
+            request("PUT", "/", "Transfer-Encoding: chunked") + chunked(pieces(data))
         )
         answered = await client.read_response()
         assert answered.body == data
@@ -88,7 +88,7 @@ async def test_chunks_of_one_byte_arrive_whole(rig: Rig) -> None:
     client = await rig.client(proxy.port)
     data = payload(30_000)
     ones = (data[i : i + 1] for i in range(len(data)))
-    await client.send(request("POST", "/", "Transfer-Encoding: chunked") + chunked(ones))
+    await client.send(request("PUT", "/", "Transfer-Encoding: chunked") + chunked(ones))
     assert (await client.read_response()).body == data
     assert up.requests[0].body == data
 
@@ -105,7 +105,7 @@ async def test_chunk_extensions_and_trailers_are_dropped(rig: Rig) -> None:
     proxy = rig.proxy(up.port)
     client = await rig.client(proxy.port)
     for _ in range(2):
-        await client.send(request("POST", "/", "Transfer-Encoding: chunked") + body)
+        await client.send(request("PUT", "/", "Transfer-Encoding: chunked") + body)
         assert (await client.read_response()).body == b"abc"
     assert [message.body for message in up.requests] == [b"abc", b"abc"]
     assert len(up.peers) == 1
@@ -115,8 +115,8 @@ async def test_chunk_extensions_and_trailers_are_dropped(rig: Rig) -> None:
     "sent",
     [
         request("GET", "/x", "Accept: */*"),
-        request("POST", "/x", body=b"hello world"),
-        request("POST", "/x", "Transfer-Encoding: chunked") + chunked([b"hello", b" ", b"world"]),
+        request("PUT", "/x", body=b"hello world"),
+        request("PUT", "/x", "Transfer-Encoding: chunked") + chunked([b"hello", b" ", b"world"]),
     ],
     ids=["head", "length", "chunked"],
 )
@@ -163,7 +163,7 @@ async def test_head_and_body_split_anywhere_are_served(rig: Rig, cut: int) -> No
     up = rig.upstream(echo)
     proxy = rig.proxy(up.port)
     client = await rig.client(proxy.port)
-    sent = request("POST", "/", body=b"0123456789")
+    sent = request("PUT", "/", body=b"0123456789")
     await client.send(sent[:cut])
     events = proxy.count("events")
     await until(lambda: proxy.count("events") > events)
@@ -208,6 +208,6 @@ async def test_empty_content_length_zero_request_is_forwarded_as_such(rig: Rig) 
     up = rig.upstream(answer)
     proxy = rig.proxy(up.port)
     client = await rig.client(proxy.port)
-    await client.send(request("POST", "/", body=b""))
+    await client.send(request("PUT", "/", body=b""))
     assert (await client.read_response()).status == 200
     assert up.requests[0].header("content-length") == "0"
