@@ -53,6 +53,9 @@ def pick_reason(
 ) -> str:
     """Say why the balancer took the endpoint it took; `answer` is Snapshot.decide's."""
     ready = [item for item in cluster["endpoints"] if item["healthy"]]
+    priorities = {str(Address(e["address"], e["port"])): e.get("priority", 0) for e in ready}
+    chosen = priorities.get(answer["endpoint"], 0)
+    ready = [item for item in ready if item.get("priority", 0) == chosen]
     policy = cluster["lb"]["policy"]
     if len(ready) == 1:
         return f"{policy}: the only ready endpoint"
@@ -64,13 +67,13 @@ def pick_reason(
     if policy == "LEAST_REQUEST":
         load = "(in flight + 1) / weight" if weighted else "requests in flight"
         if len(ready) > FULL_SCAN:
-            return f"LEAST_REQUEST: fewer {load} of two drawn among {len(ready)} ready endpoints"
-        first = ready[turn % len(ready)]
-        counts = "" if is_live else "; nothing is in flight here"
-        return (
-            f"LEAST_REQUEST: fewest {load} among {len(ready)} ready endpoints; equals take turns,"
-            f" turn {turn} begins at {Address(first['address'], first['port'])}{counts}"
-        )
+            drawn = ", by weight," if weighted else ""
+            of = f"of two drawn{drawn} among {len(ready)} ready endpoints"
+            return f"LEAST_REQUEST: fewer requests in flight {of}"
+        by_weight = ", by weight" if weighted else ""
+        idle = f"turn {turn}{by_weight}, while nothing is in flight"
+        counts = f"; equals take turns: {idle}" if is_live else f": {idle}"
+        return f"LEAST_REQUEST: fewest {load} among {len(ready)} ready endpoints{counts}"
     if policy in ("RING_HASH", "MAGLEV"):
         if answer["hash"] is None:
             return f"{policy}: the request has nothing to hash, so a random hash was drawn"
