@@ -68,6 +68,7 @@ class Wire:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a segment leaves at once
         self.sock = sock
         self.sent = bytearray()
         self.received = bytearray()
