@@ -36,6 +36,4 @@ def bench_regex(benchmark: BenchmarkFixture, matcher: ModuleType, pattern: str, 
     matches = matcher.compile_regex(HOSTILE[pattern]).fullmatch
     text = b"a" * (SIZES[size] - 1) + b"!"  # refused at the last byte only
     assert benchmark(matches, text) is None
-    benchmark.extra_info["ns_per_byte"] = round(
-        benchmark.stats.stats.min / SIZES[size] * 1e9, 3
-    )
+    benchmark.extra_info["ns_per_byte"] = round(benchmark.stats.stats.min / SIZES[size] * 1e9, 3)

@@ -302,7 +302,6 @@ cdef class Attempts(UpstreamSink):
     # The attempt is over; the next one starts after the backoff.
     cdef int schedule_retry(self, AttemptEnd end) except -1:
         self.is_discarding = False
-        self.leave_endpoint(False)
         self.tried = (self.tried or []) + [self.endpoint]
         if self.retry_count == 0:
             self.cluster.column.rq_retrying += 1
@@ -329,6 +328,7 @@ cdef class Attempts(UpstreamSink):
 
     cdef int end_backoff(self) except -1:
         self.is_backing_off = False
+        self.leave_endpoint(False)     # not before: who fails fast would always be the least loaded
         attempt_encode(self.block, &self.block_len, self.block_size, self.retry_count + 1)
         self.dispatch()
         return self.resend()

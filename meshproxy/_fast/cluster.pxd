@@ -50,6 +50,7 @@ cdef class Cluster:
     cdef Endpoint pick(self, PickRequest* request)
     # A retry looks elsewhere first: past `tried`, up to HOST_ATTEMPTS draws (ISTIO 3.11).
     cdef Endpoint pick_untried(self, PickRequest* request, list tried)
+    cdef Endpoint untried_beside(self, PickRequest* request, list tried, Endpoint drawn)
     # Round robin turns come from this cursor from now on: explain's own, then the shared one again.
     cdef void use_turns(self, Cursor* cursor) noexcept
     # Of a priority by its load, of a locality by its turn; None when nobody may be picked.

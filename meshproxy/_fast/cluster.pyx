@@ -149,7 +149,16 @@ cdef class Cluster:
                 break
             request.attempt += 1
             chosen = self.pick(request)
-        return chosen
+        return self.untried_beside(request, tried, chosen) if chosen in tried else chosen
+
+    # Least request draws the same again while nothing else changes: somebody of the same tier, by chance.
+    cdef Endpoint untried_beside(self, PickRequest* request, list tried, Endpoint drawn):
+        cdef Tier tier = self.choose_tier(request)
+        cdef list others
+        if tier is None or self.picking.hashes:
+            return drawn
+        others = [e for e in tier.endpoints if e not in tried]
+        return <Endpoint>others[random_next(request.random) % len(others)] if others else drawn
 
     cdef void use_turns(self, Cursor* cursor) noexcept:
         cdef Level level

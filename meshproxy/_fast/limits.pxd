@@ -16,10 +16,12 @@ cdef class Limits:
     cdef uint64_t max_connection_us
     cdef double retry_budget           # share of the active requests that may be retries; 0 = max_retries rules
     cdef uint32_t retry_budget_least
+    cdef bint is_default_budget
 
     cdef ClusterColumn* column(self, int worker) noexcept
     cdef bint may_connect(self) noexcept
     cdef bint may_wait(self) noexcept
     # The request asking is counted already; those that wait for a connection are not.
     cdef bint may_request(self) noexcept
-    cdef bint may_retry(self) noexcept
+    # A connect that failed loads no endpoint: the budget that nobody asked for does not count it.
+    cdef bint may_retry(self, bint was_sent) noexcept

@@ -24,7 +24,8 @@ cdef class Limits:
         self.max_connection_us = data.get("max_connection_ms", 0) * 1000
         budget = data.get("retry_budget_percent", 0)
         least = data.get("retry_budget_least", 0)
-        if not budget and not self.max_retries:
+        self.is_default_budget = not budget and not self.max_retries
+        if self.is_default_budget:
             budget = DEFAULT_BUDGET["retry_budget_percent"]
             least = DEFAULT_BUDGET["retry_budget_least"]
         self.retry_budget = budget / 100.0
@@ -60,9 +61,11 @@ cdef class Limits:
             sum += self.column(w).rq_active - self.column(w).rq_pending
         return sum <= self.max_requests
 
-    cdef bint may_retry(self) noexcept:
+    cdef bint may_retry(self, bint was_sent) noexcept:
         cdef int w
         cdef uint32_t active = 0, retrying = 0, allowed
+        if self.is_default_budget and not was_sent:
+            return True
         for w in range(self.workers):
             active += self.column(w).rq_active
             retrying += self.column(w).rq_retrying

@@ -50,6 +50,7 @@ cdef class Rehearsal:
     cdef bint has_hash
     cdef bint is_preflight
     cdef bint is_on_endpoint
+    cdef bint is_backing_off
     cdef bint is_waiting
 
     cdef int64_t retry_or_end(self, bint wants, bint was_sent, uint32_t status, uint32_t flag, Detail detail,

@@ -156,6 +156,9 @@ cdef class Rehearsal:
     def dispatch(self, uint64_t now_us):
         """Pick an endpoint, for the first attempt or the next; its scoreboard slot, or -1: it is over."""
         cdef PickRequest request
+        if self.is_backing_off:
+            self.is_backing_off = False
+            self.leave_endpoint(False)
         if self.retry_count == 0:
             if self.route.fault is not None and self.route.fault.draws_abort(&self.stage.random):
                 self.end(self.route.fault.abort_status, FLAG_FI, DETAIL_FAULT_ABORT, now_us)
@@ -255,7 +258,7 @@ cdef class Rehearsal:
         if self.endpoint is not None:
             self.endpoint.column.rq_timeout += 1
             self.cluster.column.rq_timeout += 1
-            if self.is_on_endpoint:
+            if self.is_on_endpoint and not self.is_backing_off:
                 self.report(504, FAILED_CONNECTED, now_us)
         self.end(504, FLAG_UT, DETAIL_RESPONSE_TIMEOUT, now_us)
 
@@ -279,7 +282,7 @@ cdef class Rehearsal:
                 flag |= FLAG_UO
             self.end(status, flag, detail, now_us)
             return -1
-        self.leave_endpoint(False)
+        self.is_backing_off = True
         self.tried = (self.tried or []) + [self.endpoint]
         if self.retry_count == 0:
             self.cluster.column.rq_retrying += 1

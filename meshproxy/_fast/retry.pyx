@@ -63,7 +63,7 @@ cdef class RetryPolicy:
             return RETRY_UNSAFE
         if retry_count >= self.attempts:
             return RETRY_USED_UP
-        return RETRY_NOW if limits.may_retry() else RETRY_OVERFLOW
+        return RETRY_NOW if limits.may_retry(was_sent) else RETRY_OVERFLOW
 
     cdef uint64_t backoff(self, uint32_t k, RandomState* random) noexcept:
         cdef uint64_t most = self.backoff_us << (k - 1 if k < 5 else 4)

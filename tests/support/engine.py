@@ -416,8 +416,9 @@ class Proxy:
         options: dict[str, Any] | None = None,
         address: str = LOCALHOST,
         loop: Any = None,
+        workers: int = 1,
     ) -> None:
-        self.board = Scoreboard(1)
+        self.board = Scoreboard(workers)
         self.slots: dict[tuple[int, int], int] = {}
         self.generation = 0
         self.log_fd = os.memfd_create("access-log") if access_log else -1
@@ -439,6 +440,10 @@ class Proxy:
             sock.setblocking(False)
             self.listeners.append(sock)
             self.engine.listen(listener_id, sock.fileno())
+        self.others: list[Engine] = []
+        self.ports = [self.port]
+        for worker in range(2, workers + 1):
+            self._add_worker(worker)
 
     @property
     def port(self) -> int:
@@ -498,7 +503,18 @@ class Proxy:
                     "slot": 9,
                 },
             ]
-        self.engine.apply(update)
+        for engine in (self.engine, *self.others):
+            engine.apply(update)
+
+    def _add_worker(self, worker: int) -> None:
+        """Another engine on the same scoreboard, in the same loop; it listens for itself."""
+        engine = Engine(asyncio.get_running_loop(), self.board, worker, {})
+        sock = socket.create_server((LOCALHOST, 0), backlog=1024)
+        sock.setblocking(False)
+        engine.listen(HTTP_LISTENER, sock.fileno())
+        self.others.append(engine)
+        self.listeners.append(sock)
+        self.ports.append(sock.getsockname()[1])
 
     def count(self, what: str) -> int:
         return self.engine.counts()[what]
@@ -528,11 +544,12 @@ class Proxy:
 
     def close(self) -> None:
         """End the engine and prove that nothing is left."""
-        assert self.engine.check() == []
-        self.engine.close()
-        counts = self.engine.counts()
-        left = {name: counts[name] for name in ("downstream", "upstream", "streams")}
-        assert left == {"downstream": 0, "upstream": 0, "streams": 0}
+        for engine in (*self.others, self.engine):
+            assert engine.check() == []
+            engine.close()
+            counts = engine.counts()
+            left = {name: counts[name] for name in ("downstream", "upstream", "streams")}
+            assert left == {"downstream": 0, "upstream": 0, "streams": 0}
         assert self.gauges() == {}
         for sock in self.listeners:
             sock.close()
@@ -567,10 +584,11 @@ class Rig:
         domain: str = "*",
         options: dict[str, Any] | None = None,
         listen: str = LOCALHOST,
+        workers: int = 1,
         **settings: Any,
     ) -> Proxy:
         """A proxy of one cluster on the ports, or of the clusters and routes given."""
-        made = Proxy(access_log, options, listen)
+        made = Proxy(access_log, options, listen, workers=workers)
         self.proxies.append(made)
         wanted = [cluster(0, *ports, **settings)] if clusters is None else list(clusters)
         made.apply(

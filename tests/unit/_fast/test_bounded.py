@@ -57,9 +57,7 @@ def test_keys_of_an_overloaded_endpoint_go_to_one_other_each(
     assert all(old in (0, new) for old, new in zip(before, after, strict=True))
 
 
-def test_all_overloaded_takes_the_least_so(
-    probe: ModuleType, scoreboard: Scoreboard
-) -> None:
+def test_all_overloaded_takes_the_least_so(probe: ModuleType, scoreboard: Scoreboard) -> None:
     data = cluster_data(1, 1, 1, policy="MAGLEV", table_size=251, balance_factor=100)
     picker = probe.Picker(data, scoreboard)
     for slot, count in enumerate((9, 7, 8)):  # of more than the cluster counts: all are beyond

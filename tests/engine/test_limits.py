@@ -1,0 +1,129 @@
+"""connectionPool on real sockets, beyond what parity with Envoy shows from outside."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from support.engine import Peer, Rig, Upstream, cluster, request, response, route, until
+
+NONE = dict.fromkeys(
+    (
+        *("max_connections", "max_pending", "max_requests", "max_requests_per_connection"),
+        *("max_retries", "max_connection_ms", "retry_budget_percent", "retry_budget_least"),
+    ),
+    0,
+)
+
+
+def limited(port: int, idle_timeout_ms: int = 3_600_000, **limits: int) -> Any:
+    data: Any = cluster(0, port, idle_timeout_ms=idle_timeout_ms)
+    data["limits"] = {**NONE, **limits}
+    return data
+
+
+async def held(peer: Peer, up: Upstream) -> None:
+    while (message := await peer.read_request()) is not None:
+        up.requests.append(message)
+        await until(lambda: up.name == "go")
+        await peer.send(response(b"held"))
+
+
+async def test_queue_is_served_in_order_and_its_overflow_is_counted(rig: Rig) -> None:
+    up = rig.upstream(held)
+    proxy = rig.proxy(clusters=[limited(up.port, max_connections=1, max_pending=3)])
+    clients = [await rig.client(proxy.port) for _ in range(6)]
+    await clients[0].send(request("GET", "/0"))
+    await until(lambda: up.requests)
+    for number in (1, 2, 3):
+        await clients[number].send(request("GET", f"/{number}"))
+        await until(lambda n=number: proxy.board.cluster(0)["rq_pending"] == n)
+    for client in clients[4:]:
+        refused = await client.get()
+        assert (refused.status, refused.header("x-envoy-overloaded")) == (503, "true")
+    up.name = "go"
+    for client in clients[:4]:
+        assert (await client.read_response()).status == 200
+    assert [message.path for message in up.requests] == ["/0", "/1", "/2", "/3"]
+    assert proxy.board.cluster(0)["rq_overflow"] == 2
+    assert proxy.codes() == {(200, "-"): 4, (503, "UO"): 2}
+
+
+async def test_waiting_request_leaves_the_queue_with_its_timeout(rig: Rig) -> None:
+    up = rig.upstream(held)
+    proxy = rig.proxy(
+        clusters=[limited(up.port, max_connections=1)],
+        routes=[route(name="slow", prefix="/slow"), route(timeout_ms=50)],
+    )
+    first, second = await rig.client(proxy.port), await rig.client(proxy.port)
+    await first.send(request("GET", "/slow"))
+    await until(lambda: up.requests)
+    assert (await second.get("/waits")).status == 504
+    assert proxy.board.cluster(0)["rq_pending"] == 0
+    up.name = "go"
+    assert (await first.read_response()).status == 200
+    assert [message.path for message in up.requests] == ["/slow"]
+    assert proxy.codes() == {(504, "UT"): 1, (200, "-"): 1}
+
+
+async def test_client_that_leaves_gives_its_connection_to_who_waits(rig: Rig) -> None:
+    up = rig.upstream(held)
+    proxy = rig.proxy(clusters=[limited(up.port, max_connections=1)])
+    first, second = await rig.client(proxy.port), await rig.client(proxy.port)
+    await first.send(request("GET", "/gone"))
+    await until(lambda: up.requests)
+    await second.send(request("GET", "/next"))
+    await until(lambda: proxy.board.cluster(0)["rq_pending"] == 1)
+    first.close()
+    up.name = "go"
+    assert (await second.read_response()).body == b"held"
+    assert [message.path for message in up.requests] == ["/gone", "/next"]
+
+
+async def test_connection_closes_when_it_idled_for_its_timeout(rig: Rig) -> None:
+    up = rig.upstream()
+    proxy = rig.proxy(clusters=[limited(up.port, idle_timeout_ms=40)])
+    client = await rig.client(proxy.port)
+    await client.get()
+    await until(lambda: up.ended == 1)
+    assert proxy.count("upstream") == 0
+
+
+async def test_idle_connection_ends_with_its_longest_duration(rig: Rig) -> None:
+    up = rig.upstream()
+    proxy = rig.proxy(clusters=[limited(up.port, max_connection_ms=40)])
+    client = await rig.client(proxy.port)
+    await client.get()
+    await until(lambda: up.ended == 1)
+
+
+def upstream_socket(port: int) -> socket.socket:
+    """A duplicate of the one socket of this process that is connected to the port."""
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        try:
+            sock = socket.socket(fileno=os.dup(int(entry.name)))
+        except OSError:
+            continue
+        try:
+            if sock.family == socket.AF_INET and sock.getpeername()[1] == port:
+                return sock
+        except OSError:
+            pass
+        sock.close()
+    raise AssertionError("no such socket")
+
+
+async def test_tcp_keepalive_is_set_on_upstream_connections(rig: Rig) -> None:
+    up = rig.upstream()
+    data = limited(up.port)
+    data["tcp_keepalive"] = {"probes": 4, "time_s": 77, "interval_s": 11}
+    proxy = rig.proxy(clusters=[data])
+    client = await rig.client(proxy.port)
+    await client.get()
+    with upstream_socket(up.port) as sock:
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 4
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 77
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 11
