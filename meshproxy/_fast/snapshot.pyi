@@ -24,4 +24,11 @@ class Snapshot:
         source_ip: bytes = b"",
         is_live: bool = False,
     ) -> dict[str, Any]: ...
+    def decide_connection(
+        self,
+        data: ListenerData,
+        seed: int = 0,
+        source_ip: bytes = b"",
+        is_live: bool = False,
+    ) -> dict[str, Any]: ...
     def cluster_endpoints(self, cluster_id: int) -> list[tuple[str, str, bool]]: ...

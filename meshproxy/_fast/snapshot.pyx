@@ -16,6 +16,7 @@ from .router cimport request_hash
 from .scoreboard cimport Cursor
 from .normalize cimport PATH_BASE, head_is_normal, normalized_head
 from .types cimport *
+from .xxh64 cimport xxh64
 
 ROUTE_NOT_FOUND = (<bytes>detail_text(DETAIL_ROUTE_NOT_FOUND)).decode()
 CLUSTER_NOT_FOUND = (<bytes>detail_text(DETAIL_CLUSTER_NOT_FOUND)).decode()
@@ -67,17 +68,29 @@ cdef bytes client_of(const RequestView* v, bytes remote):
     return remote
 
 
-# How many of a rule's first n requests took an arm to this cluster.
-cdef uint64_t served_before(Route route, int cluster_id, uint64_t n) except? 0xffffffff:
+# How many of the first n turns of a split took an arm to this cluster; `cluster_ids` are those of the arms.
+cdef uint64_t served_before(Schedule split, list cluster_ids, int cluster_id, uint64_t n) except? 0xffffffff:
     cdef uint64_t whole = 0, part = 0, rest, turn
-    if route.split is None or n == 0:
+    if split is None or n == 0:
         return n
-    rest = n % route.split.period
-    for turn in range(route.split.period):
-        if route.cluster_ids[route.split.at(turn)] == cluster_id:
+    rest = n % split.period
+    for turn in range(split.period):
+        if cluster_ids[split.at(turn)] == cluster_id:
             whole += 1
             part += turn < rest
-    return n // route.split.period * whole + part
+    return n // split.period * whole + part
+
+
+# The cluster's pick at a turn; its own cursor stays where it is.
+cdef Endpoint pick_at(Cluster cluster, PickRequest* request, uint64_t turn):
+    cdef Cursor private = cluster.cursor[0]
+    private.value = turn
+    cluster.settle(request.now_us)  # so that no tier made later turns the shared cursor
+    cluster.use_turns(&private)  # the GIL is held: nobody else picks meanwhile
+    try:
+        return cluster.pick(request)
+    finally:
+        cluster.use_turns(cluster.cursor)
 
 
 @cython.final
@@ -221,8 +234,47 @@ cdef class Snapshot:
         cluster = self.cluster_of(route, answer["arm"])
         if cluster is not None:
             answer["pick_turn"] = (cluster.cursor.value if is_live
-                                   else served_before(route, answer["cluster_id"], seed))
+                                   else served_before(route.split, route.cluster_ids, answer["cluster_id"], seed))
         self.forward(route, cluster, &h, source_ip, &random, answer)
+        return answer
+
+    def decide_connection(self, data, unsigned long long seed=0, bytes source_ip=b"", bint is_live=False):
+        """Where a connection goes that comes to a listener as `data` (ListenerData) says, as `decide` does
+        for requests. Affinity to an endpoint had before is left out.
+
+        Keys: outcome (`routed`, `no_cluster`, `no_healthy_upstream`), arm, split_turn (-1 = no split),
+        cluster_id, endpoint (text or None), endpoint_name, pick_turn, ring_point, hash (int or None)."""
+        cdef Binding binding = Binding(data, self.scoreboard)
+        cdef Cluster cluster
+        cdef Endpoint endpoint
+        cdef PickRequest request
+        cdef RandomState random
+        cdef unsigned long long turn = seed, before = seed
+        answer = {"outcome": "no_cluster", "arm": 0, "split_turn": -1, "cluster_id": binding.cluster,
+                  "endpoint": None, "endpoint_name": "", "pick_turn": -1, "ring_point": -1, "hash": None}
+        if binding.split is not None:
+            if is_live:
+                turn = binding.cursor.value
+            answer["split_turn"] = turn % binding.split.period
+            answer["arm"] = binding.split.at(turn)
+            answer["cluster_id"] = binding.clusters[answer["arm"]]
+            before = served_before(binding.split, binding.clusters, answer["cluster_id"], seed)
+        cluster = self.cluster_at(answer["cluster_id"])
+        if cluster is None:
+            return answer
+        random_seed(&random, seed)
+        request.random = &random
+        request.attempt = 0
+        request.now_us = monotonic_us()
+        request.has_hash = cluster.hashes_source and len(source_ip) > 0
+        request.hash = xxh64(source_ip, len(source_ip), 0) if request.has_hash else 0
+        answer["pick_turn"] = cluster.cursor.value if is_live else before
+        answer["outcome"] = "no_healthy_upstream"
+        endpoint = pick_at(cluster, &request, answer["pick_turn"])
+        if endpoint is not None:
+            answer.update(outcome="routed", endpoint=endpoint.text, endpoint_name=endpoint.name)
+        if request.has_hash:
+            answer.update(hash=request.hash, ring_point=cluster.ring_point(&request))
         return answer
 
     # As Stream does behind choose(), in its order, so that the same random state gives the same draws.
@@ -232,7 +284,6 @@ cdef class Snapshot:
         cdef Endpoint endpoint
         cdef Origin origin = Origin()
         cdef Span request_id
-        cdef Cursor private
         cdef list copies = []
         cdef bytes remote = client_of(&h.view, source_ip + b":0" if source_ip else b"")
         request.random = random
@@ -264,14 +315,7 @@ cdef class Snapshot:
         if cluster is None:
             answer.update(outcome="no_cluster", status=503, detail=CLUSTER_NOT_FOUND)
             return 0
-        private = cluster.cursor[0]
-        private.value = answer["pick_turn"]
-        cluster.settle(request.now_us)  # so that no tier made later turns the shared cursor
-        cluster.use_turns(&private)  # the GIL is held: nobody else picks meanwhile
-        try:
-            endpoint = cluster.pick(&request)
-        finally:
-            cluster.use_turns(cluster.cursor)
+        endpoint = pick_at(cluster, &request, answer["pick_turn"])
         if endpoint is None:
             answer.update(outcome="no_healthy_upstream", status=503, detail=NO_HEALTHY_UPSTREAM)
             return 0

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from meshproxy.telemetry.status import ProxyStatus
 
 if TYPE_CHECKING:
+    from meshproxy.explain.connection import ConnectionDecision
     from meshproxy.explain.decision import Decision
     from meshproxy.explain.explainer import Explainer
     from meshproxy.explain.source import Manifests
@@ -47,9 +48,7 @@ class ExplainPage:
         if _wants_json(request):
             text = json.dumps(decision.to_dict(), indent=1)
             return Response(text + "\n", media_type="application/json")
-        from meshproxy.explain.text import describe
-
-        return PlainTextResponse(describe(decision))
+        return PlainTextResponse(_text(decision))
 
     def _compile(self) -> Explainer:
         from meshproxy.explain.explainer import Explainer
@@ -59,7 +58,18 @@ class ExplainPage:
         return Explainer(proxy.snapshot, proxy.scoreboard, manifests)
 
 
-def _ask(explainer: Explainer, request: Request) -> Decision:
+def _text(decision: Decision | ConnectionDecision) -> str:
+    from meshproxy.explain.connection import ConnectionDecision
+    from meshproxy.explain.connection_text import describe_connection
+    from meshproxy.explain.text import describe
+
+    if isinstance(decision, ConnectionDecision):
+        return describe_connection(decision)
+    return describe(decision)
+
+
+def _ask(explainer: Explainer, request: Request) -> Decision | ConnectionDecision:
+    from meshproxy.explain.connection import SCHEME
     from meshproxy.explain.request import RequestView
 
     given = request.query_params
@@ -68,13 +78,16 @@ def _ask(explainer: Explainer, request: Request) -> Decision:
         raise ValueError(f"{_USAGE}, found the parameter {unknown[0]!r}")
     if "url" not in given:
         raise ValueError(f"{_USAGE}, found no url")
-    headers = [_header(text) for text in given.getlist("header")]
-    view = RequestView.parse(given.get("method", "GET"), given["url"], headers)
     seed = given.get("seed", "")
     if seed and not (seed.isascii() and seed.isdigit()):
         raise ValueError(f"expected a number in seed, found {seed!r}")
     number = int(seed) if seed else secrets.randbits(64)
-    return explainer.ask(view, number, given.get("source_ip", ""))
+    source_ip = given.get("source_ip", "")
+    if given["url"].startswith(SCHEME):
+        return explainer.ask_connection(given["url"], number, source_ip)
+    headers = [_header(text) for text in given.getlist("header")]
+    view = RequestView.parse(given.get("method", "GET"), given["url"], headers)
+    return explainer.ask(view, number, source_ip)
 
 
 def _header(text: str) -> tuple[str, str]:

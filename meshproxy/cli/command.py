@@ -294,7 +294,10 @@ def explain(
     scope: Scope,
     output: str,
 ) -> int:
-    """Say which rule, cluster and endpoint a request would get, and why."""
+    """Say which rule, cluster and endpoint a request would get, and why.
+
+    URL is http://HOST/PATH for a request, tcp://SERVICE:PORT for a connection.
+    """
     from meshproxy.cli.explain import run_explain
     from meshproxy.explain import Mesh
 

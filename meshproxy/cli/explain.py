@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 import click
 
-from meshproxy.explain import Mesh
+from meshproxy.explain import Decision, Mesh
+from meshproxy.explain.connection import SCHEME, ConnectionDecision
+from meshproxy.explain.connection_text import describe_connection
 from meshproxy.explain.text import describe
 
 EXIT_USAGE = 2
@@ -25,13 +27,19 @@ def run_explain(
     for problem in mesh.problems:
         click.echo(problem, err=True)
     method, url, headers = request
+    decision: Decision | ConnectionDecision
     try:
-        decision = mesh.route(method, url, headers, seed)
+        if url.startswith(SCHEME):
+            decision = mesh.connect(url, seed)
+        else:
+            decision = mesh.route(method, url, headers, seed)
     except ValueError as error:
         click.echo(f"Error: {error}", err=True)
         return EXIT_USAGE
     if output == "json":
         click.echo(json.dumps(decision.to_dict(), indent=2))
+    elif isinstance(decision, ConnectionDecision):
+        click.echo(describe_connection(decision, _has_color()), nl=False)
     else:
         click.echo(describe(decision, _has_color()), nl=False)
     return 0

@@ -6,11 +6,12 @@ from functools import cached_property
 
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy._fast.snapshot import Snapshot
+from meshproxy.explain.connection import ConnectionDecision, decide, parse_target
 from meshproxy.explain.decision import Decision
 from meshproxy.explain.host import DomainIndex
 from meshproxy.explain.request import RequestView
 from meshproxy.explain.source import Manifests, Sources
-from meshproxy.snapshot.model import SnapshotData
+from meshproxy.snapshot.model import ListenerData, SnapshotData
 from meshproxy.snapshot.scope import Scope
 
 _MOST = 2**64 - 1
@@ -39,6 +40,30 @@ class Explainer:
     @cached_property
     def domains(self) -> DomainIndex:
         return DomainIndex(self.data)
+
+    def ask_connection(self, url: str, seed: int = 0, source_ip: str = "") -> ConnectionDecision:
+        """Decide for one connection, `tcp://SERVICE[:PORT]`. Raises ValueError."""
+        service, port = parse_target(url)
+        if not 0 <= seed <= _MOST:
+            raise ValueError(f"expected a seed from 0 to {_MOST}, found {seed}")
+        listener = self._listener(service, port)
+        if listener is None:
+            raise ValueError(
+                f"expected the port of a Service such as redis.cache:6379, found {url!r}"
+            )
+        is_live = self.scoreboard is not None
+        answer = self._compiled.decide_connection(listener, seed, source_ip.encode(), is_live)
+        return decide(self, url, listener, answer, seed, source_ip)
+
+    def _listener(self, service: str, port: int) -> ListenerData | None:
+        """Of any service port; without manifests, of those that a listener is bound to."""
+        if self.sources is not None:
+            return self.sources.connection(service, port)
+        for item in self.data["listeners"] or ():
+            host, _, number = item.get("service", "").rpartition(":")
+            if f"{host}.".startswith(f"{service}.") and (not port or int(number) == port):
+                return item
+        return None
 
     def ask(self, request: RequestView, seed: int = 0, source_ip: str = "") -> Decision:
         """Decide for one request. Raises ValueError for a seed out of range."""

@@ -8,6 +8,7 @@ from os import PathLike
 from meshproxy.config.problem import Problem
 from meshproxy.discovery.entries import name_of
 from meshproxy.discovery.resolution import Resolution
+from meshproxy.explain.connection import ConnectionDecision
 from meshproxy.explain.decision import Decision
 from meshproxy.explain.explainer import Explainer
 from meshproxy.explain.request import RequestView
@@ -45,6 +46,11 @@ class Mesh:
                 {name_of(name): Resolution(tuple(found)) for name, found in addresses.items()}
             )
         return cls(builder, problems, scope)
+
+    def connect(self, url: str, seed: int = 0, source_ip: str = "") -> ConnectionDecision:
+        """Decide for one connection, `tcp://redis.cache:6379`, as `route` does for a request; it
+        comes from a client that has no affinity yet. Raises ValueError."""
+        return self._explainer.ask_connection(url, seed, source_ip)
 
     def route(
         self,

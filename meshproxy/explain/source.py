@@ -14,7 +14,7 @@ from meshproxy.config.places import Path, format_path
 from meshproxy.config.resource import Key, Resource
 from meshproxy.config.store import ConfigSet
 from meshproxy.config.virtual_service import HttpRoute, VirtualService
-from meshproxy.snapshot.model import ClusterData, RouteData
+from meshproxy.snapshot.model import ClusterData, ListenerData, RouteData
 from meshproxy.snapshot.origin import OriginIndex
 from meshproxy.snapshot.policy import DestinationPolicy
 
@@ -26,6 +26,7 @@ class Manifests(Protocol):
     def config(self) -> ConfigSet: ...
     @property
     def origins(self) -> OriginIndex: ...
+    def connection(self, service: str, port: int) -> ListenerData | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,16 @@ class Sources:
         if origin is None:
             return None
         return Source(str(origin.key), f"spec.http[{route['rule']}]", str(origin))
+
+    def connection(self, service: str, port: int) -> ListenerData | None:
+        return self._manifests.connection(service, port)
+
+    def tcp_rule(self, listener: ListenerData) -> Source | None:
+        """Give the place of the tcp rule that connections follow; None without one."""
+        resource = self._virtual_service(listener.get("virtual_service", ""))
+        if resource is None:
+            return None
+        return field_source(resource, ("spec", "tcp", listener["rule"]))
 
     def rules(self, virtual_service: str) -> list[HttpRoute]:
         """Give the rules of a VirtualService "namespace/name" as written."""

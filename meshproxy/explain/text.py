@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from meshproxy.explain.balance import EndpointStory
 from meshproxy.explain.decision import Decision
 from meshproxy.explain.forwarding import HeaderChanges, HeaderEdits
 from meshproxy.explain.host import HostStory
 from meshproxy.explain.rules import RuleStory
 from meshproxy.explain.story import Story, duration
 
-_LABEL_WIDTH = 11
+LABEL_WIDTH = 11
 _VALUE_WIDTH = 32  # what stands before a source
 _MOST_ENDPOINTS = 20
 _MOST_RULES_NOT_ASKED = 3
-_BOLD, _RED, _GREEN, _DIM = "1", "31", "32", "2"
+BOLD, RED, GREEN, _DIM = "1", "31", "32", "2"
 
 _FLAGS = {
     "no_route": "NR",
@@ -24,7 +25,7 @@ _FLAGS = {
     "bad_request": "DPE",
 }
 _STATES = {"matched": "yes", "failed": "no", "not_applicable": "n/a", "not_asked": "-"}
-_STATE_PAINT = {"matched": _GREEN, "not_asked": _DIM, "not_applicable": _DIM}
+_STATE_PAINT = {"matched": GREEN, "not_asked": _DIM, "not_applicable": _DIM}
 _COPIES = {True: "sent", False: "not drawn"}
 
 Line = tuple[str, str]  # label (may be "") and text
@@ -33,16 +34,16 @@ Line = tuple[str, str]  # label (may be "") and text
 def describe(decision: Decision, has_color: bool = False) -> str:
     """Give the lines of `meshproxy explain`."""
     story = decision.story()
-    painted = _Paint(has_color)
+    painted = Paint(has_color)
     lines = [painted.outcome(decision), ""]
     lines += [
-        f"{painted(f'{label:<{_LABEL_WIDTH}}', _BOLD)}{text}".rstrip()
+        f"{painted(f'{label:<{LABEL_WIDTH}}', BOLD)}{text}".rstrip()
         for label, text in _sections(decision, story, painted)
     ]
     return "\n".join(lines) + "\n"
 
 
-class _Paint:
+class Paint:
     """Colours for a terminal, or none."""
 
     def __init__(self, is_on: bool) -> None:
@@ -57,15 +58,15 @@ class _Paint:
         asked = f"{request.method} http://{request.authority}{request.path}"
         if decision.outcome == "routed":
             pod = f" ({decision.pod})" if decision.pod else ""
-            return self(f"{asked} -> {decision.endpoint}{pod}", _GREEN)
+            return self(f"{asked} -> {decision.endpoint}{pod}", GREEN)
         flag = _FLAGS.get(decision.outcome)
         if flag is None:
-            return self(f"{asked} -> {decision.status} {decision.outcome}", _GREEN)
+            return self(f"{asked} -> {decision.status} {decision.outcome}", GREEN)
         # the letters and the word of the access log
-        return self(f"{asked} -> {decision.status} {flag} {decision.detail}", _RED)
+        return self(f"{asked} -> {decision.status} {flag} {decision.detail}", RED)
 
 
-def _sections(decision: Decision, story: Story, paint: _Paint) -> Iterator[Line]:
+def _sections(decision: Decision, story: Story, paint: Paint) -> Iterator[Line]:
     if decision.outcome != "bad_request":
         yield from _labelled("host", _host(story.host, decision.virtual_host))
     yield from _labelled("rules", _rules(decision, story.rules, paint))
@@ -120,7 +121,7 @@ def _host(host: HostStory, virtual_host: str | None) -> Iterator[str]:
     yield f'{host.authority} is {virtual_host}: {name} "{host.domain}", {rule}'
 
 
-def _rules(decision: Decision, rules: tuple[RuleStory, ...], paint: _Paint) -> Iterator[str]:
+def _rules(decision: Decision, rules: tuple[RuleStory, ...], paint: Paint) -> Iterator[str]:
     if not rules:
         if decision.virtual_host is not None:
             yield "none: the VirtualService of this host has no rule for this port and caller"
@@ -266,19 +267,22 @@ def _nowhere(story: Story) -> str:
     return f"none: {names} is looked up by a running proxy; here --resolve NAME=ADDRESS says it"
 
 
-def _endpoints(decision: Decision, story: Story, paint: _Paint) -> Iterator[str]:
+def _endpoints(decision: Decision, story: Story, paint: Paint) -> Iterator[str]:
+    if not story.endpoints and decision.outcome == "no_healthy_upstream":
+        yield _nowhere(story)
+    yield from endpoint_lines(story.endpoints, paint)
+
+
+def endpoint_lines(endpoints: Sequence[EndpointStory], paint: Paint) -> Iterator[str]:
+    """One line for each endpoint, the picked one marked."""
     shown = [
-        item
-        for index, item in enumerate(story.endpoints)
-        if index < _MOST_ENDPOINTS or item.is_picked
+        item for index, item in enumerate(endpoints) if index < _MOST_ENDPOINTS or item.is_picked
     ]
     if not shown:
-        if decision.outcome == "no_healthy_upstream":
-            yield _nowhere(story)
         return
     address = max(len(item.address) for item in shown)
     pod = max(len(item.pod or "") for item in shown)
-    weighted = len({item.weight for item in story.endpoints}) > 1
+    weighted = len({item.weight for item in endpoints}) > 1
     for item in shown:
         words = [item.reason]
         if weighted:
@@ -287,6 +291,6 @@ def _endpoints(decision: Decision, story: Story, paint: _Paint) -> Iterator[str]
             words.append(f"{item.in_flight} in flight")
         mark = "*" if item.is_picked else " "
         line = f"{mark} {item.address:<{address}}  {item.pod or '':<{pod}}  {', '.join(words)}"
-        yield paint(line, _GREEN if item.is_picked else "" if item.is_ready else _DIM)
-    if len(shown) < len(story.endpoints):
-        yield f"  and {len(story.endpoints) - len(shown)} more"
+        yield paint(line, GREEN if item.is_picked else "" if item.is_ready else _DIM)
+    if len(shown) < len(endpoints):
+        yield f"  and {len(endpoints) - len(shown)} more"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from meshproxy.export.cluster import cluster_of
-from meshproxy.export.listener import http_listener, tcp_listener
+from meshproxy.export.listener import TcpSettings, http_listener, tcp_listener, tcp_settings
 from meshproxy.export.note import Json, Notes
 from meshproxy.export.route_config import bound_route_config, route_config
 from meshproxy.listen import Address
@@ -62,15 +62,18 @@ def _tcp_listener(
 ) -> Json:
     arms = listener.get("clusters") or [(listener["cluster"], 1)]
     clusters: list[tuple[str, int]] = []
-    idle_ms = 0
+    targets: list[ClusterData] = []
     for identity, weight in arms:
         target = by_id.get(identity)
         if target is None:
             notes.add(f"listener {address}: a cluster does not exist; its connections close")
             clusters.append((NO_CLUSTER, weight))
         else:
-            idle_ms = idle_ms or target.get("tcp_idle_timeout_ms", 0)
+            targets.append(target)
             clusters.append((target["name"], weight))
             if "session_affinity_s" in target:
                 notes.add(f"{target['name']}: Envoy has no sessionAffinity with an expiry")
-    return tcp_listener(address, clusters, idle_ms)
+    if len({tcp_settings(target) for target in targets}) > 1:
+        notes.add(f"listener {address}: Envoy has the timeouts and hash of the first destination")
+    settings = tcp_settings(targets[0]) if targets else TcpSettings()
+    return tcp_listener(address, clusters, settings)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from meshproxy.export.duration import seconds
 from meshproxy.export.note import Json
 from meshproxy.listen import Address
+from meshproxy.snapshot.model import ClusterData
 
 _TYPE = "type.googleapis.com/envoy.extensions.filters."
 MANAGER = _TYPE + "network.http_connection_manager.v3.HttpConnectionManager"
@@ -36,8 +39,26 @@ def http_listener(address: Address, routes: Json) -> Json:
     return _listener(address, "envoy.filters.network.http_connection_manager", manager)
 
 
-def tcp_listener(address: Address, clusters: list[tuple[str, int]], idle_ms: int) -> Json:
-    """To one cluster, or to several by weight, for each connection; `idle_ms` 0 = Envoy's hour."""
+@dataclass(frozen=True, slots=True)
+class TcpSettings:
+    """What Envoy asks of the listener, and a DestinationRule of its destination."""
+
+    idle_ms: int | None = None  # None = Envoy's hour, 0 = none
+    duration_ms: int = 0  # 0 = none
+    hashes_source: bool = False
+
+
+def tcp_settings(cluster: ClusterData) -> TcpSettings:
+    limits = cluster.get("limits")
+    return TcpSettings(
+        cluster.get("tcp_idle_timeout_ms"),
+        limits["max_connection_ms"] if limits is not None else 0,
+        cluster.get("tcp_hashes_source", False),
+    )
+
+
+def tcp_listener(address: Address, clusters: list[tuple[str, int]], settings: TcpSettings) -> Json:
+    """To one cluster, or to several by weight, for each connection."""
     arms = [{"name": name, "weight": weight} for name, weight in clusters]
     proxy: Json = {
         "@type": _TYPE + "network.tcp_proxy.v3.TcpProxy",
@@ -47,8 +68,12 @@ def tcp_listener(address: Address, clusters: list[tuple[str, int]], idle_ms: int
         proxy["cluster"] = clusters[0][0]
     else:
         proxy["weighted_clusters"] = {"clusters": arms}
-    if idle_ms:
-        proxy["idle_timeout"] = seconds(idle_ms)
+    if settings.idle_ms is not None:
+        proxy["idle_timeout"] = seconds(settings.idle_ms)
+    if settings.duration_ms:
+        proxy["max_downstream_connection_duration"] = seconds(settings.duration_ms)
+    if settings.hashes_source:
+        proxy["hash_policy"] = [{"source_ip": {}}]
     return _listener(address, "envoy.filters.network.tcp_proxy", proxy)
 
 

@@ -14,8 +14,8 @@ from meshproxy.discovery.resolution import Resolved
 
 from . import delta
 from .compile import Capacities, Compiler
-from .listener import COMMAND_LINE, Binding
-from .model import SnapshotData
+from .listener import COMMAND_LINE, Binding, Connection
+from .model import ListenerData, SnapshotData
 from .origin import OriginIndex
 from .references import ReferenceCheck
 from .registry import Stale
@@ -78,6 +78,10 @@ class Builder:
     def rejected_count(self) -> int:
         """Objects whose latest version is not in force."""
         return len(self._config.rejected | self._config.stale)
+
+    def connection(self, service: str, port: int) -> ListenerData | None:
+        """Give what happens to a connection to a service port; None when there is none."""
+        return self._compiler.listeners.ask(Connection(service, port))
 
     @property
     def origins(self) -> OriginIndex:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from meshproxy.config.codes import CODES
@@ -32,6 +33,15 @@ class Binding(Protocol):
 
     @property
     def force_tcp(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The binding of a connection to a service port that somebody asks about."""
+
+    service: str
+    service_port: int
+    force_tcp: bool = True
 
 
 class ListenerCompiler:

