@@ -50,7 +50,7 @@ cdef class Cluster:
         self.endpoints = {}
         self.healthy = []
         groups = {}                    # priority -> (members, localities) as Level has them
-        for index, item in enumerate(data["endpoints"]):
+        for item in data["endpoints"]:
             key = (item["address"], item["port"])
             e = previous.endpoints.get(key) if previous is not None else None
             if e is None or e.slot != item["slot"]:
@@ -65,7 +65,7 @@ cdef class Cluster:
             members, localities = groups.setdefault(item.get("priority", 0), ([], {}))
             locality = item.get("locality", "") if "locality_weight" in item else ""
             localities[locality] = item.get("locality_weight", 1)
-            members.append((index, e, item["weight"], item["healthy"], locality))
+            members.append((e, item["weight"], item["healthy"], locality))
         self.picking = Policy(data, scoreboard)
         self.levels = []
         tables = data["lb"].get("tables", {})

@@ -9,7 +9,7 @@ from .scoreboard cimport Cursor
 from .tier cimport Policy, Tier
 
 cdef class Level:
-    cdef list members              # (index in ClusterData, Endpoint, weight, is ready, locality), all of them
+    cdef list members              # (Endpoint, weight, is ready, locality), all of them
     cdef dict localities           # locality -> (its weight, tier number); {"": ...} when traffic is not split by it
     cdef Policy policy
     cdef readonly int total        # as many as Envoy would know: unready ones too

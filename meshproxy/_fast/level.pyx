@@ -1,5 +1,3 @@
-import array
-
 cimport cython
 
 from .clib.system cimport atomic_add
@@ -25,12 +23,9 @@ cdef class Level:
         self.localities = {name: (weight, first_number + i)
                            for i, (name, weight) in enumerate(sorted(localities.items()))}
         self.total = len(members)
-        ready = [m for m in members if m[3]]
+        ready = [m for m in members if m[2]]
         self.ready = len(ready)
         self.load = 0
-        if table is not None:          # indexes of ClusterData become those of the candidates
-            place = {m[0]: i for i, m in enumerate(ready)}
-            table = (table[0], array.array("I", [place[k] for k in array.array("I", table[1])]).tobytes())
         self.whole = self.make_tiers(ready, table, False)
         self.tiers = self.whole
         self.chosen = None
@@ -54,7 +49,7 @@ cdef class Level:
             chosen = self.members
         elif admitting < self.ready:
             chosen = [m for m in self.members
-                      if m[3] and (<Endpoint>m[1]).state.ejected_until_us <= now_us]
+                      if m[2] and (<Endpoint>m[0]).state.ejected_until_us <= now_us]
         if chosen != self.chosen:
             self.chosen = chosen
             self.tiers = (self.whole if chosen is None else
@@ -84,19 +79,19 @@ cdef class Level:
             return []
         if self.policy.hashes:
             weights = {name: weight for name, (weight, _) in self.localities.items()}
-            shares = shares_by_locality([(m[2], m[4]) for m in chosen], weights)
+            shares = shares_by_locality([(m[1], m[3]) for m in chosen], weights)
             return [self.make_tier(chosen, shares, table, self.first_number)]
         if is_panic or len(self.localities) == 1:
             return [self.make_tier(chosen, None, None, self.first_number)]
         made = []
         for name, (_, number) in self.localities.items():
-            group = [m for m in chosen if m[4] == name]
+            group = [m for m in chosen if m[3] == name]
             if group:
                 made.append(self.make_tier(group, None, None, number))
         return made
 
     cdef Tier make_tier(self, list chosen, list shares, table, int number):
-        return Tier(self.policy, [m[1] for m in chosen], [m[2] for m in chosen], shares, table, number)
+        return Tier(self.policy, [m[0] for m in chosen], [m[1] for m in chosen], shares, table, number)
 
     cdef Schedule make_split(self):
         cdef Tier tier
@@ -104,7 +99,7 @@ cdef class Level:
             return None
         totals = {}
         for m in self.members:
-            totals[m[4]] = totals.get(m[4], 0) + 1
+            totals[m[3]] = totals.get(m[3], 0) + 1
         weights = []
         for name, (weight, number) in self.localities.items():
             for tier in self.tiers:
@@ -115,4 +110,4 @@ cdef class Level:
 
 
 def locality_of(member):
-    return locality_order(member[4])
+    return locality_order(member[3])

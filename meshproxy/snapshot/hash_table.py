@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 
 from meshproxy._fast.shares import locality_order, shares_by_locality
@@ -18,13 +17,17 @@ def hash_key(endpoint: EndpointData) -> bytes:
     return f"{host}:{endpoint['port']}".encode()
 
 
+def members(endpoints: list[EndpointData], priority: int) -> list[EndpointData]:
+    """Give the ready endpoints of a priority in the order that tables index: by locality first."""
+    return [item for item in _of_priority(endpoints, priority) if item["healthy"]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Inputs:
     """All that a table depends on."""
 
     policy: str
     size: int
-    places: tuple[int, ...]  # in the cluster's endpoints
     keys: tuple[bytes, ...]
     shares: tuple[float, ...]
 
@@ -56,39 +59,40 @@ class HashTables:
         return {priority: table for priority, (_, table) in sorted(after.items())}
 
 
-def _inputs(balancer: LoadBalancerData, endpoints: list[EndpointData], priority: int) -> _Inputs:
+def _of_priority(endpoints: list[EndpointData], priority: int) -> list[EndpointData]:
+    """Leave out localities that nothing is distributed to."""
     chosen = [
-        (index, item, item.get("locality", "") if "locality_weight" in item else "")
-        for index, item in enumerate(endpoints)
+        item
+        for item in endpoints
         if item.get("priority", 0) == priority and item.get("locality_weight", 1)
     ]
-    chosen.sort(key=lambda entry: locality_order(entry[2]))
-    localities = {locality: item.get("locality_weight", 1) for _, item, locality in chosen}
-    ready = [entry for entry in chosen if entry[1]["healthy"]]
-    shares = shares_by_locality(
-        [(item["weight"], locality) for _, item, locality in ready], localities
-    )
+    return sorted(chosen, key=lambda item: locality_order(_locality(item)))
+
+
+def _locality(item: EndpointData) -> str:
+    return item.get("locality", "") if "locality_weight" in item else ""
+
+
+def _inputs(balancer: LoadBalancerData, endpoints: list[EndpointData], priority: int) -> _Inputs:
+    chosen = _of_priority(endpoints, priority)
+    localities = {_locality(item): item.get("locality_weight", 1) for item in chosen}
+    ready = [item for item in chosen if item["healthy"]]
+    weights = [(item["weight"], _locality(item)) for item in ready]
     is_ring = balancer["policy"] == "RING_HASH"
     return _Inputs(
         balancer["policy"],
         balancer["ring_size"] if is_ring else balancer["table_size"],
-        tuple(index for index, _, _ in ready),
-        tuple(hash_key(item) for _, item, _ in ready),
-        tuple(shares),
+        tuple(map(hash_key, ready)),
+        tuple(shares_by_locality(weights, localities)) if ready else (),
     )
 
 
 def _build(inputs: _Inputs) -> HashTableData:
     """Imported late: only clusters with a hash policy need the compiled builders."""
-    hashes = b""
     if inputs.policy == "RING_HASH":
         from meshproxy._fast.ketama import ring_of_shares
 
-        hashes, owners = ring_of_shares(inputs.keys, inputs.shares, inputs.size, MAX_RING_SIZE)
-    else:
-        from meshproxy._fast.maglev import table_of_shares
+        return ring_of_shares(inputs.keys, inputs.shares, inputs.size, MAX_RING_SIZE)
+    from meshproxy._fast.maglev import table_of_shares
 
-        owners = table_of_shares(inputs.keys, inputs.shares, inputs.size)
-    if inputs.places == tuple(range(len(inputs.places))):
-        return hashes, owners
-    return hashes, array("I", [inputs.places[owner] for owner in array("I", owners)]).tobytes()
+    return b"", table_of_shares(inputs.keys, inputs.shares, inputs.size)

@@ -157,8 +157,9 @@ class DnsData(TypedDict):
 
 
 HashTableData = tuple[bytes, bytes]
-"""Of a ring (_fast.ketama): sorted uint64 hashes, and the uint32 index into `endpoints` of each.
-Of a Maglev table (_fast.maglev): b"", and the index of each slot. In machine order."""
+"""Of a ring (_fast.ketama): sorted uint64 hashes, and whose each is. Of a Maglev table
+(_fast.maglev): b"", and whose each slot is. Owners are uint32 indexes into what
+`hash_table.members` gives. All in machine order."""
 
 
 class LoadBalancerData(TypedDict):

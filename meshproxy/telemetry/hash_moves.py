@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from meshproxy._fast.ketama import ring_moved
 from meshproxy._fast.maglev import table_moved
-from meshproxy.snapshot.hash_table import hash_key
+from meshproxy.snapshot.hash_table import hash_key, members
 from meshproxy.snapshot.model import ClusterData, SnapshotData
 
 
@@ -39,10 +39,11 @@ def moved(old: ClusterData, new: ClusterData) -> float | None:
     before, after = old["lb"].get("tables", {}), new["lb"].get("tables", {})
     if not before or not after:
         return None
-    table, following = before[min(before)], after[min(after)]
-    places = {hash_key(item): index for index, item in enumerate(new["endpoints"])}
-    names = [places.get(hash_key(item), -1) for item in old["endpoints"]]
-    if table == following and names == list(range(len(names))):
+    first, second = min(before), min(after)
+    table, following = before[first], after[second]
+    places = {hash_key(e): index for index, e in enumerate(members(new["endpoints"], second))}
+    names = [places.get(hash_key(item), -1) for item in members(old["endpoints"], first)]
+    if table == following and names == list(range(len(places))):
         return None
     if bool(table[0]) != bool(following[0]):
         return 1.0  # from a ring to a Maglev table, or back

@@ -15,6 +15,7 @@ from xxhash import xxh64_intdigest
 
 from meshproxy._fast.ketama import build_ring
 from meshproxy._fast.scoreboard import Scoreboard
+from meshproxy.snapshot.hash_table import HashTables
 
 HASHING = [
     {"policy": "RING_HASH", "ring_size": 64},
@@ -180,6 +181,38 @@ def test_hash_over_localities_is_one_ring_of_their_shares(
     counts = Counter(picker.pick_name(slot, NOW) for slot in range(4099))
     shares = [counts[f"10.0.0.{slot}:80"] / 4099 for slot in range(4)]
     assert shares == pytest.approx([0.375, 0.375, 0.125, 0.125], abs=0.002)
+
+
+@bounded(40)
+@given(
+    lb=st.sampled_from(HASHING),
+    places=st.lists(
+        st.fixed_dictionaries(
+            {"healthy": st.booleans(), "priority": st.integers(0, 1), "weight": st.integers(1, 4)}
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    regions=st.one_of(st.none(), st.lists(st.sampled_from("cab"), min_size=8, max_size=8)),
+)
+def test_table_of_the_control_process_is_the_one_a_worker_makes(
+    probe: ModuleType,
+    lb: dict[str, Any],
+    places: list[dict[str, Any]],
+    regions: list[str] | None,
+) -> None:
+    board = Scoreboard(1)
+    data = placed(cluster_data(*[1] * len(places), **lb), *places)
+    for item, region in zip(data["endpoints"], regions or (), strict=False):
+        item.update({"locality": f"{region}/z", "locality_weight": 1 + "abc".index(region)})
+    tables = HashTables().of("a", data["lb"], data["endpoints"])
+    given_tables = {**data, "lb": {**lb, "tables": tables}}
+    picks = [
+        [picker.pick_name(user, NOW) for user in USERS]
+        for picker in (probe.Picker(given_tables, board), probe.Picker(data, board))
+    ]
+    assert picks[0] == picks[1]
+    board.close()
 
 
 WARMUP = {"duration_ms": 100_000, "minimum_percent": 10.0, "aggression": 1.0}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
-
 import pytest
 from mesh_text import Mesh, destination_rule, pod, service, to, virtual_service
 
@@ -114,7 +112,7 @@ HASH = destination_rule(
 )
 
 
-def test_ring_holds_the_healthy_endpoints_by_their_place_in_the_cluster(tmp_path):
+def test_ring_holds_the_healthy_endpoints(tmp_path):
     pods = (
         pod("a", "web", "10.0.0.1", ready="False"),
         pod("b", "web", "10.0.0.2", "v2"),
@@ -125,8 +123,7 @@ def test_ring_holds_the_healthy_endpoints_by_their_place_in_the_cluster(tmp_path
     hashes, owners = build_ring([b"10.0.0.2:80", b"[fd00::3]:80"], [1, 1], 32)
     assert lb["ring_size"] == 32
     assert lb["tables"][0][0] == hashes
-    places = [1 + owner for owner in array("I", owners)]
-    assert array("I", lb["tables"][0][1]).tolist() == places
+    assert lb["tables"][0][1] == owners  # among the ready ones
     assert mesh.cluster(f"outbound|80|v1|{WEB}")["lb"]["tables"] == {}
 
 
