@@ -16,6 +16,8 @@ from .mesh_service import entry_host
 from .protocol import port_protocol
 from .registry import Registry
 
+_MOST_SHOWN = 5  # addresses of a name
+
 
 def findings(registry: Registry, resource: Resource) -> Iterator[Finding]:
     """Judge a Service or ServiceEntry; none is given for one that this proxy does not see."""
@@ -48,7 +50,9 @@ def names(registry: Registry, resource: Resource) -> Iterator[Finding]:
         if known is None:
             yield Finding("MP407", path, f"{quote(name)} is looked up once the proxy runs")
         elif known.error:
-            kept = ", ".join(known.addresses)
+            kept = ", ".join(known.addresses[:_MOST_SHOWN])
+            if len(known.addresses) > _MOST_SHOWN:
+                kept += f" and {len(known.addresses) - _MOST_SHOWN} more"
             left = f"its last addresses stay: {kept}" if kept else "it has no endpoints"
             yield Finding("MP408", path, f"{quote(name)}: {known.error}; {left}")
 

@@ -145,7 +145,7 @@ def _endpoint(spec: ServiceEntrySpec, item: WorkloadEntrySpec, path: Path) -> It
         return
     for name in item.ports:
         if name not in names:
-            shown = ", ".join(names) or "none"
+            shown = ", ".join(quote(known) for known in list(names)[:10]) or "none"
             message = f"expected the name of a port of {shown}, found {quote(name)}"
             yield Finding("MP104", (*path, "ports", name), message + hint(name, names))
 

@@ -79,6 +79,8 @@ def test_service_entry_as_istio_has_it_has_no_problem(spec):
          "endpoints[0].address"),
         (f"hosts: [a.com], {PORTS}, resolution: STATIC,"
          " endpoints: [{address: 10.0.0.1, ports: {htp: 1}}]", "MP104", "endpoints[0].ports.htp"),
+        (r'hosts: [a.com], ports: [{number: 80, name: "\x1f"}], resolution: STATIC,'
+         " endpoints: [{address: 10.0.0.1}]", "MP104", "ports[0].name"),
         (f"hosts: [a.com], {PORTS}, {STATIC}, workloadSelector: {{labels: {{app: a}}}}", "MP111",
          "workloadSelector"),
         (f"hosts: [a.com], {PORTS}, resolution: STATIC, workloadSelector: {{labels: {{a: '*'}}}}",

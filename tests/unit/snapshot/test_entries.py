@@ -124,6 +124,9 @@ def test_failed_lookup_keeps_endpoints_and_says_so(tmp_path):
     (problem,) = mesh.problems
     assert problem.message.endswith("its last addresses stay: 10.0.0.1")
     assert targets(mesh) == [("10.0.0.1", 80)]
+    mesh.resolve("api.example.com", *(f"10.0.0.{item}" for item in range(9)), error="none")
+    (problem,) = mesh.problems
+    assert problem.message.endswith("10.0.0.4 and 4 more")
 
 
 def test_edit_of_the_entry_keeps_what_is_known_of_its_name(tmp_path):
