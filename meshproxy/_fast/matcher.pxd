@@ -51,6 +51,8 @@ cdef class Condition:
     cdef bytes name                # lower case header name or query parameter
     cdef bytes value
     cdef object fullmatch          # RE2 only: bound method taking bytes
+    cdef object match              # RE2 only: what is under it, taking anchor, bytes, start and end; or None
+    cdef object anchor
     cdef bytes literal             # RE2 only: every match contains these bytes; b"" = not known
 
     cdef void quicken(self, Check* c) noexcept

@@ -14,14 +14,28 @@ for _id in range(H_COUNT):
     HAS_SLOT[_id] = _id not in (H_OTHER, H_HOP, H_TUNING)
 
 
-def compile_regex(pattern: bytes):
+def compile_regex(pattern: bytes, captures: bool = False):
     """RE2 for a pattern over bytes, as Envoy has it; imported here: plain workers never load RE2."""
     import re2
 
     options = re2.Options()
     options.log_errors = False
     options.encoding = re2.Options.Encoding.LATIN1
+    options.never_capture = not captures
     return re2.compile(pattern, options)
+
+
+def bare_match(compiled):
+    """The C++ function under `compiled.fullmatch` and what anchors it, or None where google-re2 hides them.
+
+    It gives spans, (-1, -1) for none, in a fifth of the time: 0.5 against 2.6 us.
+    """
+    try:
+        match, anchor = compiled._regexp.Match, type(compiled._regexp).Anchor.ANCHOR_BOTH
+        match(anchor, b"", 0, 0)[0][0]
+    except (AttributeError, LookupError, TypeError):
+        return None
+    return match, anchor
 
 
 @cython.final
@@ -40,7 +54,13 @@ cdef class Condition:
             self.header = header_id(self.name, len(self.name), &self.names)
             if not HAS_SLOT[self.header]:
                 self.header = H_OTHER
-        self.fullmatch = compile_regex(self.value).fullmatch if self.op == OP_REGEX else None
+        self.fullmatch = self.match = self.anchor = None
+        if self.op == OP_REGEX:
+            compiled = compile_regex(self.value)
+            self.fullmatch = compiled.fullmatch
+            bare = bare_match(compiled)
+            if bare is not None:
+                self.match, self.anchor = bare
         self.literal = required_literal(value) if self.op == OP_REGEX else b""
 
     cdef void quicken(self, Check* c) noexcept:
@@ -84,6 +104,8 @@ cdef class Condition:
         if self.op == OP_REGEX:
             if len(self.literal) and memmem(p, n, <const char*>self.literal, len(self.literal)) == NULL:
                 return 0
+            if self.match is not None:
+                return self.match(self.anchor, p[:n], 0, n)[0][0] >= 0
             return self.fullmatch(p[:n]) is not None
         if self.op == OP_PRESENT:
             return 1

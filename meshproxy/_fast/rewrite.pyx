@@ -16,7 +16,7 @@ cdef class Rewrite:
         self.authority = data["authority"].encode()
         self.search = None
         if self.kind == REWRITE_REGEX:
-            self.search = compile_regex(data["pattern"].encode()).search
+            self.search = compile_regex(data["pattern"].encode(), captures=True).search
             self.parts = substitution_parts(self.value)
 
     cdef bytes target(self, const RequestView* v):

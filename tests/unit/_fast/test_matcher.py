@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from shapes import cluster_data, route_data, snapshot_data
 
+from meshproxy._fast.matcher import bare_match, compile_regex
 from meshproxy._fast.snapshot import Snapshot
 
 Condition = tuple[str, str, str, str, bool, bool]
@@ -246,3 +247,17 @@ def test_regex_runs_in_linear_time() -> None:
 def test_condition_that_is_malformed_is_refused(broken: Condition) -> None:
     with pytest.raises(Exception, match=r".+"):
         Snapshot().apply(snapshot_data([route_data(conditions=[broken])], cluster_data(1)))
+
+
+@pytest.mark.parametrize("text", [b"", b"/v1", b"/v1/x", b"x/v1", b"/v1\n", b"\xff/v1"])
+def test_bare_match_says_what_fullmatch_says(text: bytes) -> None:
+    compiled = compile_regex(b"(/v[0-9])|x?")
+    bare = bare_match(compiled)
+    assert bare is not None
+    match, anchor = bare
+    spans = match(anchor, text, 0, len(text))
+    assert (spans[0][0] >= 0) is (compiled.fullmatch(text) is not None)
+
+
+def test_bare_match_is_none_where_the_library_hides_it() -> None:
+    assert bare_match(object()) is None
