@@ -33,20 +33,27 @@ def stage() -> Iterator[Stage]:
 
 def ask(stage: Stage, client: Wire, target: bytes, method: bytes = b"GET") -> Wire:
     """Send a request; the upstream connection it came out of, where nothing is answered yet."""
-    client.send(method + b" " + target + b" HTTP/1.1\r\nHost: web\r\n\r\n")
-    stage.settle()
-    for wire in stage.upstreams:
-        if [read.target for read in requests_in(bytes(wire.received))][-1:] == [target]:
-            return wire
-    raise AssertionError(f"{target!r} reached no upstream")
+    found: list[Wire] = []
+
+    def is_asked() -> bool:
+        found[:] = [
+            wire
+            for wire in stage.upstreams
+            if [read.target for read in requests_in(bytes(wire.received))][-1:] == [target]
+        ]
+        return bool(found)
+
+    stage.speak(client, method + b" " + target + b" HTTP/1.1\r\nHost: web\r\n\r\n")
+    stage.until(is_asked, f"{target!r} at an upstream")
+    return found[0]
 
 
 def serve(stage: Stage, client: Wire, target: bytes) -> None:
     """A request, and the answer that is its own."""
     wire = ask(stage, client, target)
     before = len(client.received)
-    wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(target), target))
-    stage.settle()
+    stage.speak(wire, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(target), target))
+    stage.until(lambda: client.received.endswith(b"\r\n\r\n" + target), "the answer")
     answers = responses_in(bytes(client.received[before:]), [b"GET"], not client.is_open)
     assert [(answer.status, answer.body) for answer in answers] == [(200, target)]
 
@@ -74,15 +81,14 @@ def test_hostile_response_reaches_one_client_and_spoils_no_other(
 ) -> None:
     client = stage.connect()
     wire = ask(stage, client, b"/a", case.method.encode())
-    wire.send(case.data)
-    stage.settle()
+    stage.speak(wire, case.data)
     if case.closes:
         wire.half_close()
-        stage.settle(wait_ms=100)
     if case.outcome[0].startswith("DC "):  # the proxy waits for more of it, and the client leaves
         assert client.received == b""
         client.reset()
-        stage.settle(wait_ms=100)
+    stage.until(stage.proxy.log_lines, "the end of the request")
+    stage.settle(wait_ms=1)
     answers = responses_in(bytes(client.received), [case.method.encode()], not client.is_open)
     assert outcome(answers, stage, client, wire)[: len(case.outcome)] == list(case.outcome)
     if client.is_open:
@@ -93,11 +99,10 @@ def test_hostile_response_reaches_one_client_and_spoils_no_other(
 def test_response_on_an_idle_connection_answers_nobody(stage: Stage) -> None:
     client = stage.connect()
     wire = ask(stage, client, b"/a")
-    wire.send(OK)
-    stage.settle()
-    wire.send(FORGED)
-    stage.settle()
-    assert not wire.is_open
+    stage.speak(wire, OK)
+    stage.until(lambda: client.received.endswith(b"ok"), "the answer")
+    stage.speak(wire, FORGED)
+    stage.until(lambda: not wire.is_open, "the end of the connection")
     serve(stage, client, b"/again")
     serve(stage, stage.connect(), b"/other")
     assert b"forged" not in client.received
@@ -106,15 +111,14 @@ def test_response_on_an_idle_connection_answers_nobody(stage: Stage) -> None:
 def test_response_sent_before_the_request_is_not_its_answer(stage: Stage) -> None:
     """The upstream speaks when it is connected to, while the request is on its way."""
     client = stage.connect()
-    client.send(b"POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 5\r\n\r\nhe")
-    stage.settle()
+    stage.speak(client, b"POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 5\r\n\r\nhe")
+    stage.until(lambda: stage.upstreams, "an upstream connection")
     wire = stage.upstreams[0]
-    wire.send(FORGED + FORGED)
-    stage.settle()
+    stage.speak(wire, FORGED + FORGED)
+    stage.until(lambda: not wire.is_open, "the end of the connection")
     # An early final response is legal (RFC 9112 9.3), once; then neither connection is used again.
     answers = responses_in(bytes(client.received), [b"POST"], not client.is_open)
     assert [answer.body for answer in answers] == [b"forged"]
-    assert not wire.is_open
     serve(stage, stage.connect(), b"/other")
 
 
@@ -122,7 +126,7 @@ def test_response_in_pieces_of_one_byte_is_one_response(stage: Stage) -> None:
     client = stage.connect()
     wire = ask(stage, client, b"/a")
     for i in range(len(OK)):
-        wire.send(OK[i : i + 1])
-        stage.settle()
+        stage.speak(wire, OK[i : i + 1])
+    stage.until(lambda: client.received.endswith(b"ok"), "the answer")
     assert client.received.endswith(b"\r\n\r\nok") and client.received.count(b"HTTP/1.1") == 1
     serve(stage, client, b"/again")

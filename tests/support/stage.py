@@ -7,9 +7,12 @@ upstream, `settle` lets the engine do all that it can do now.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import select
 import socket
 import struct
+import sys
+import termios
 import time
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +82,13 @@ class Wire:
         with contextlib.suppress(OSError):
             self.sent += data[: self.sock.send(data)]
 
+    def is_delivered(self) -> bool:
+        """Whether the other end's kernel has all that was sent."""
+        if self.sock.fileno() < 0 or not self.is_open:
+            return True
+        queued = fcntl.ioctl(self.sock.fileno(), termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(queued, sys.byteorder) == 0
+
     def read(self) -> None:
         while self.sock.fileno() >= 0:
             try:
@@ -126,6 +136,20 @@ class Stage:
         client = Wire(socket.create_connection((LOCALHOST, self.proxy.port)))
         self.clients.append(client)
         return client
+
+    def speak(self, wire: Wire, data: bytes) -> None:
+        """Send from one end, and let the engine act on it."""
+        wire.send(data)
+        self.until(wire.is_delivered, "the bytes arrive")
+        self.settle()
+
+    def until(self, predicate: Callable[[], object], what: str) -> None:
+        """Settle until it holds: the kernel delivers when it likes."""
+        deadline = time.monotonic() + WAIT_S
+        self.settle()
+        while not predicate():
+            assert time.monotonic() < deadline, f"never: {what}"
+            self.settle(wait_ms=1)
 
     def settle(self, wait_ms: int = 0) -> None:
         """Until the engine has nothing to do and all that it sent is read."""
