@@ -22,6 +22,8 @@ class Pod:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.work_s = arguments.work_ms / 1000
         self.idle_s = arguments.idle_ms / 1000
+        self.workers = asyncio.Semaphore(arguments.workers)
+        self.tasks: set[asyncio.Task[None]] = set()
         self.is_abrupt = arguments.abrupt
         self.is_ending = False
         self.served = 0
@@ -102,9 +104,16 @@ class Connection:
         if self.patience is not None:
             self.patience.cancel()
         if self.pod.work_s:
-            self.pod.loop.call_later(self.pod.work_s, self.answer)
+            task = self.pod.loop.create_task(self.work())
+            self.pod.tasks.add(task)
+            task.add_done_callback(self.pod.tasks.discard)
         else:
             self.answer()
+
+    async def work(self) -> None:
+        async with self.pod.workers:
+            await asyncio.sleep(self.pod.work_s)
+        self.answer()
 
     def answer(self) -> None:
         last = b"Connection: close\r\n" if self.pod.is_ending else b""
@@ -144,6 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--work-ms", type=float, default=0)
+    parser.add_argument("--workers", type=int, default=1000, help="requests worked on at once")
     parser.add_argument("--idle-ms", type=float, default=0)
     parser.add_argument("--abrupt", action="store_true")
     asyncio.run(serve(parser.parse_args()))

