@@ -14,7 +14,6 @@ from .upstream cimport pool_of
 cdef enum:
     RETRY_BYTES = 1048576          # of a body, kept for retries that the user asked for: Envoy's buffer limit
     STALE_BYTES = 65536            # of any body, since a kept-alive connection may close under it
-    BODY_HIGH_WATERMARK = 65536    # request bytes held for an upstream that is not ready yet
 
 
 @cython.no_gc_clear  # __dealloc__ needs rt
@@ -180,9 +179,9 @@ cdef class Attempts(UpstreamSink):
     cdef bint is_request_paused(self) noexcept:
         if self.upstream is not None:
             return self.upstream.has_pending()
-        if self.replay is not None and self.replay.held() >= BODY_HIGH_WATERMARK:
+        if self.replay is not None and self.replay.held() >= self.rt.bounds.pending_bytes:
             return True
-        return self.body is not None and self.body.held() >= BODY_HIGH_WATERMARK
+        return self.body is not None and self.body.held() >= self.rt.bounds.pending_bytes
 
     cdef int on_upstream_ready(self, UpstreamConnection c) except -1:
         self.set_waiting(False)

@@ -14,9 +14,10 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .address cimport ADDRESS_ROOM
+from .admission cimport Admission
 from .buffer cimport Buffer
 from .clib.socket cimport sockaddr_in6
-from .http1 cimport ChunkDecoder
+from .http1 cimport ChunkDecoder, RequestHead
 from .stream cimport Downstream
 from .timer cimport Timer
 from .types cimport Detail
@@ -42,8 +43,13 @@ cdef class Http1Downstream(Downstream):
     cdef bint must_close           # after this response
     cdef bint is_processing
     cdef Timer timer
-    cdef uint64_t deadline_us      # of the state: keep-alive idle, head, linger; 0 = none
+    cdef uint64_t deadline_us      # of the state: first byte, keep-alive, head, body idle, linger; 0 = none
     cdef size_t linger_bytes
+    cdef uint64_t stalled_us       # since when the client takes nothing of out, as the timer saw it; 0 = not seen
+    cdef uint64_t requests         # on this connection
+    cdef uint64_t pipelined        # requests since the last one that was not sent ahead
+    cdef Admission admission       # None: not counted
+    cdef bytes seat                # its key there
     cdef sockaddr_in6 remote       # or a sockaddr_in
     cdef char remote_buf[ADDRESS_ROOM]
     cdef size_t remote_len         # 0 = not printed yet
@@ -51,10 +57,17 @@ cdef class Http1Downstream(Downstream):
     cdef int accept(self, int fd) except -1
     cdef int read_loop(self) except -1
     cdef int take(self, const char* p, size_t n) except -1
-    cdef size_t process(self, const char* p, size_t n) except? 0
-    cdef int process_head(self, const char* p, size_t n) except -2
+    # is_ahead: the bytes came before the response to the request before them.
+    cdef size_t process(self, const char* p, size_t n, bint is_ahead) except? 0
+    cdef int process_head(self, const char* p, size_t n, bint is_ahead) except -2
     cdef ssize_t process_body(self, const char* p, size_t n) except -2
-    cdef int refuse_head(self, uint32_t status, Detail detail) except -1
+    cdef int refuse_head(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1
+    cdef bint is_refused(self, RequestHead* h, bint is_ahead) except -1
+    cdef int refuse_large(self, uint32_t status, Detail detail, size_t n) except -1
+    cdef int end_stream(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1
+    cdef int on_stream_timer(self, Timer* t, uint64_t now) except -1
+    cdef bint is_stalled(self, uint64_t now) noexcept
+    cdef uint64_t check_us(self) noexcept
     cdef int put(self, const char* p, size_t n) except -1
     cdef int enter_head(self) except -1
     cdef int begin_close(self) except -1

@@ -5,14 +5,15 @@ cimport cython
 
 from .access_log cimport LogEntry
 from .address cimport put_address
+from .bounds cimport *
 from .clib.epoll cimport *
 from .clib.socket cimport *
 from .edits cimport drop_header
 from .encode cimport *
-from .headers cimport table_find
+from .headers cimport MAX_HEADERS, table_find
 from .http1 cimport *
 from .normalize cimport head_is_normal, normalized_head
-from .reply cimport detail_body
+from .reason cimport reason_text
 from .scan cimport scan_find, scan_put_decimal
 from .stream cimport Stream
 from .transport cimport *
@@ -22,6 +23,7 @@ cdef enum:
     READS_PER_EVENT = 4            # 1 MiB, then other sockets get their turn
     LINGER_US = 2000000            # how long a refused client may still send before the socket is closed
     LINGER_BYTES = 1048576
+    CHECK_US = 30000000            # a timer with nothing due looks again
 
 
 @cython.final
@@ -32,6 +34,7 @@ cdef class Http1Downstream(Downstream):
         self.binding = binding
         self.state = DS_CLOSED
         self.searched = self.remote_len = self.linger_bytes = 0
+        self.stalled_us = self.requests = self.pipelined = 0
         self.body_left = 0
         self.is_chunked = self.keep_alive = self.is_http10 = False
         self.encodes_chunks = self.must_close = self.is_processing = False
@@ -49,7 +52,8 @@ cdef class Http1Downstream(Downstream):
         self.rt.column.downstream_cx_total += 1
         self.rt.column.downstream_cx_active += 1
         self.attach(fd)
-        return self.set_deadline(self.rt.reactor.now_us + self.rt.idle_timeout_us)
+        return self.set_deadline(self.rt.reactor.now_us + (
+            self.rt.bounds.first_byte_us or self.rt.bounds.keep_alive_us))
 
     cdef void close_now(self) noexcept:
         if self.state == DS_CLOSED:
@@ -59,6 +63,9 @@ cdef class Http1Downstream(Downstream):
         self.rt.reactor.cancel(&self.timer)
         self.rt.downstream_count -= 1
         self.rt.column.downstream_cx_active -= 1
+        if self.admission is not None:
+            self.admission.leave(self.seat)
+            self.admission = None
         self.close_socket()
 
     cdef int abort(self) except -1:
@@ -85,21 +92,65 @@ cdef class Http1Downstream(Downstream):
 
     cdef int on_timer(self, Timer* t) except -1:
         cdef uint64_t now = self.rt.reactor.now_us
-        if self.state == DS_BODY or self.state == DS_WAIT or self.deadline_us == 0:
-            self.rt.reactor.arm(t, now + self.rt.head_timeout_us)
+        if self.out is not None and self.rt.bounds.body_idle_us and self.is_stalled(now):
+            self.rt.exceeded(BOUND_BODY_IDLE, now - self.stalled_us)
+            if self.stream is not None:
+                self.stream.cut_short(FLAG_SI, DETAIL_STREAM_IDLE)
+            return self.abort()
+        if self.stream is not None:
+            return self.on_stream_timer(t, now)
+        if self.out is not None or self.deadline_us == 0:
+            self.rt.reactor.arm(t, now + self.check_us())
         elif now < self.deadline_us:
             self.rt.reactor.arm(t, self.deadline_us)
         elif self.state == DS_HEAD and self.held is not None and self.out is None:
             self.rt.column.header_timeout += 1
-            return self.refuse_head(408, DETAIL_HEADER_TIMEOUT)
+            return self.refuse_head(408, FLAG_DPE, DETAIL_HEADER_TIMEOUT, self.rt.exceeded(
+                BOUND_HEAD_TIME, now - self.deadline_us + self.rt.bounds.head_us))
         else:
+            if self.state == DS_HEAD:
+                self.rt.column.exceeded[<int>(BOUND_KEEP_ALIVE if self.requests else BOUND_FIRST_BYTE)] += 1
             return self.abort()
         return 0
+
+    cdef uint64_t check_us(self) noexcept:
+        cdef uint64_t idle = self.rt.bounds.body_idle_us
+        return idle if 0 < idle < CHECK_US else CHECK_US
+
+    # A request is in progress: the client owes its body, or nothing but patience.
+    cdef int on_stream_timer(self, Timer* t, uint64_t now) except -1:
+        cdef uint64_t next = now + self.check_us(), longest = self.rt.bounds.stream_us
+        cdef Stream stream = self.stream
+        if longest:
+            if now >= stream.start_us + longest:
+                return self.end_stream(408, FLAG_DT, DETAIL_MAX_DURATION, self.rt.exceeded(
+                    BOUND_STREAM_TIME, now - stream.start_us))
+            next = min(next, stream.start_us + longest)
+        if self.state == DS_BODY and self.rt.bounds.body_idle_us:
+            if stream.is_request_paused():
+                self.deadline_us = now + self.rt.bounds.body_idle_us
+            elif now >= self.deadline_us:
+                return self.end_stream(408, FLAG_SI, DETAIL_STREAM_IDLE, self.rt.exceeded(
+                    BOUND_BODY_IDLE, now - self.deadline_us + self.rt.bounds.body_idle_us))
+            next = min(next, self.deadline_us)
+        return self.rt.reactor.arm(t, next)
+
+    cdef int end_stream(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1:
+        self.must_close = True
+        return self.stream.give_up(status, flag, detail, reason)
+
+    # Looked at by the timer alone: what a reader takes costs nothing to note.
+    cdef bint is_stalled(self, uint64_t now) noexcept:
+        if self.stalled_us == 0:
+            self.stalled_us = now
+            return False
+        return now - self.stalled_us >= self.rt.bounds.body_idle_us
 
     cdef int on_event(self, uint32_t events) except -1:
         cdef SendResult sent
         if events & EPOLLOUT and self.out is not None:
             sent = self.flush()
+            self.stalled_us = 0
             if sent == SEND_FAILED:
                 return self.abort()
             if sent == SEND_DONE:
@@ -125,13 +176,13 @@ cdef class Http1Downstream(Downstream):
         if self.fd < 0 or self.out is not None and self.state == DS_HEAD:
             return 0
         if held is not None and self.state == DS_HEAD:
-            used = self.process(held.bytes_at(), held.held())
+            used = self.process(held.bytes_at(), held.held(), True)
             if self.held is held:
                 held.consume(used)
                 if held.held() == 0:
                     self.held = None
                 elif self.state == DS_HEAD and self.out is None:
-                    self.set_deadline(self.rt.reactor.now_us + self.rt.head_timeout_us)
+                    self.set_deadline(self.rt.reactor.now_us + self.rt.bounds.head_us)
         self.read_loop()
         # A response that began before the drain did not say close.
         return self.drain() if self.rt.is_draining else 0
@@ -169,18 +220,18 @@ cdef class Http1Downstream(Downstream):
                 self.close_now()
             return 0
         if held is None:
-            used = self.process(p, n)
+            used = self.process(p, n, False)
             if used < n and self.fd >= 0:
                 self.held = Buffer()
                 self.held.append(p + used, n - used)
                 if self.state == DS_HEAD and self.out is None:
-                    self.set_deadline(self.rt.reactor.now_us + self.rt.head_timeout_us)
+                    self.set_deadline(self.rt.reactor.now_us + self.rt.bounds.head_us)
             return 0
         held.append(p, n)
         # A head is parsed again only when a new line ended: a dribbling client costs O(n).
-        if self.state == DS_HEAD and scan_find(p, n, c'\n') == n and held.held() < self.rt.head_bytes:
+        if self.state == DS_HEAD and scan_find(p, n, c'\n') == n and held.held() < self.rt.bounds.request_line_bytes:
             return 0
-        used = self.process(held.bytes_at(), held.held())
+        used = self.process(held.bytes_at(), held.held(), False)
         if self.held is held:
             held.consume(used)
             if held.held() == 0:
@@ -188,7 +239,7 @@ cdef class Http1Downstream(Downstream):
         return 0
 
     # Bytes used; the rest waits.
-    cdef size_t process(self, const char* p, size_t n) except? 0:
+    cdef size_t process(self, const char* p, size_t n, bint is_ahead) except? 0:
         cdef size_t at = 0
         cdef int used
         cdef ssize_t width
@@ -200,7 +251,7 @@ cdef class Http1Downstream(Downstream):
                     # and does not read would have all its replies kept here.
                     if self.out is not None:
                         break
-                    used = self.process_head(p + at, n - at)
+                    used = self.process_head(p + at, n - at, is_ahead or at > 0)
                     if used == 0:
                         break
                     if used < 0:
@@ -224,31 +275,42 @@ cdef class Http1Downstream(Downstream):
         return at
 
     # Bytes of the head, 0 for more, -1 when the request was refused.
-    cdef int process_head(self, const char* p, size_t n) except -2:
+    cdef int process_head(self, const char* p, size_t n, bint is_ahead) except -2:
         cdef RequestHead* h = &self.rt.request
         cdef Stream stream
         cdef bytes normal              # keeps the parsed bytes until start() returned
-        cdef int used = request_parse(h, p, <uint32_t>n, self.rt.head_bytes)
+        cdef int used = request_parse(h, p, <uint32_t>n, <uint32_t>self.rt.bounds.head_bytes)
         if used == NEED_MORE:
+            if n > self.rt.bounds.request_line_bytes and (
+                    scan_find(p, n, c'\n') > self.rt.bounds.request_line_bytes):
+                self.refuse_large(414, DETAIL_URI_TOO_LONG, n)
+                return -1
             return 0
         if used < 0:
             self.rt.column.codec_error += 1
-            self.refuse_head(h.error_status, h.error_detail)
+            self.refuse_large(h.error_status, h.error_detail, n)
+            return -1
+        if self.is_refused(h, is_ahead):
             return -1
         if not head_is_normal(h, self.rt.path_mode):
             normal = normalized_head(h, p, <size_t>used, self.rt.path_mode)
             if normal is None:
                 self.rt.column.codec_error += 1
-                self.refuse_head(400, DETAIL_BAD_PATH)
+                self.refuse_head(400, FLAG_DPE, DETAIL_BAD_PATH, None)
                 return -1
             request_parse(h, normal, <uint32_t>len(normal), <uint32_t>len(normal) + 1)
         self.is_http10 = h.minor == 0
-        self.keep_alive = h.keep_alive
+        self.requests += 1
+        self.keep_alive = h.keep_alive and self.requests != self.rt.bounds.requests
         self.is_chunked = h.framing == BODY_CHUNKED
         self.body_left = h.content_length
         self.state = DS_WAIT if h.framing == BODY_NONE else DS_BODY
         if self.is_chunked:
             chunk_reset(&self.chunks)
+        if self.state == DS_BODY and self.rt.bounds.body_idle_us:
+            self.set_deadline(self.rt.reactor.now_us + self.rt.bounds.body_idle_us)
+        if self.rt.bounds.stream_us and self.rt.reactor.now_us + self.rt.bounds.stream_us < self.timer.deadline_us:
+            self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.rt.bounds.stream_us)
         stream = Stream(self.rt, self)
         self.stream = stream
         stream.start(h)
@@ -262,6 +324,7 @@ cdef class Http1Downstream(Downstream):
         cdef size_t at = 0
         cdef Span data
         cdef ChunkEvent event
+        self.deadline_us = self.rt.reactor.now_us + self.rt.bounds.body_idle_us
         if not self.is_chunked:
             if <int64_t>n > self.body_left:
                 n = <size_t>self.body_left
@@ -275,14 +338,17 @@ cdef class Http1Downstream(Downstream):
                 event = chunk_next(&self.chunks, p, n, &at, &data)
                 if event == CHUNK_EV_DATA:
                     stream.on_request_body(p + data.off, data.len)
+                    if self.rt.bounds.body_bytes and stream.request_bytes > self.rt.bounds.body_bytes:
+                        self.end_stream(413, FLAG_DPE, DETAIL_BODY_TOO_LARGE,
+                                        self.rt.exceeded(BOUND_BODY, stream.request_bytes))
+                        return -1
                 elif event == CHUNK_EV_MORE:
                     return <ssize_t>at
                 elif event == CHUNK_EV_END:
                     break
                 else:
                     self.rt.column.codec_error += 1
-                    self.must_close = True
-                    stream.on_bad_request_body()
+                    self.end_stream(400, FLAG_DPE, DETAIL_BODY_CODEC_ERROR, None)
                     return -1
                 if self.stream is not stream:
                     return <ssize_t>at
@@ -292,21 +358,55 @@ cdef class Http1Downstream(Downstream):
             stream.request_flush()
         return <ssize_t>at
 
+    # A whole head that a bound refuses. is_ahead: it came before the response to the one before.
+    cdef bint is_refused(self, RequestHead* h, bint is_ahead) except -1:
+        cdef const Bounds* b = &self.rt.bounds
+        cdef size_t line = h.view.target.off + h.view.target.len + 11      # " HTTP/1.1" CRLF
+        self.pipelined = self.pipelined + 1 if is_ahead else 0
+        if line > b.request_line_bytes:
+            self.refuse_head(414, FLAG_DPE, DETAIL_URI_TOO_LONG, self.rt.exceeded(BOUND_REQUEST_LINE, line))
+        elif <uint64_t>h.view.headers.count > b.header_count:
+            self.refuse_head(431, FLAG_DPE, DETAIL_TOO_MANY_HEADERS,
+                             self.rt.exceeded(BOUND_HEADERS, h.view.headers.count))
+        elif b.body_bytes and h.framing == BODY_LENGTH and <uint64_t>h.content_length > b.body_bytes:
+            self.refuse_head(413, FLAG_DPE, DETAIL_BODY_TOO_LARGE,
+                             self.rt.exceeded(BOUND_BODY, <uint64_t>h.content_length))
+        elif b.pipelined and self.pipelined > b.pipelined:
+            self.refuse_head(429, FLAG_DPE, DETAIL_PIPELINED, self.rt.exceeded(BOUND_PIPELINED, self.pipelined))
+        elif self.rt.is_shedding:
+            self.rt.exceeded(BOUND_MEMORY, self.rt.resident_bytes)
+            self.refuse_head(503, FLAG_OM, DETAIL_OVERLOADED, None)
+        else:
+            return False
+        return True
+
+    # The codec gave up on what came: n bytes so far.
+    cdef int refuse_large(self, uint32_t status, Detail detail, size_t n) except -1:
+        cdef bytes reason = None
+        if detail == DETAIL_URI_TOO_LONG:
+            reason = self.rt.exceeded(BOUND_REQUEST_LINE, n)
+        elif detail == DETAIL_HEADERS_TOO_LARGE:
+            reason = self.rt.exceeded(BOUND_HEAD, n)
+        elif detail == DETAIL_TOO_MANY_HEADERS:
+            reason = self.rt.exceeded(BOUND_HEADERS, MAX_HEADERS + 1)
+        return self.refuse_head(status, FLAG_DPE, detail, reason)
+
     # A head that is no request: answered here, without a stream, and the connection ends.
-    cdef int refuse_head(self, uint32_t status, Detail detail) except -1:
+    cdef int refuse_head(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1:
         cdef LogEntry e
+        cdef bytes text = reason_text(detail, reason)
         self.must_close = True
         self.held = None
         self.rt.begin_send()
-        self.respond_local(status, <bytes>detail_body(detail), b"", True, None)
+        self.respond_local(status, text, b"", True, None)
         self.rt.column.downstream_rq_total += 1
         self.rt.column.downstream_rq_xx[status // 100] += 1
         if self.rt.log is not None:
             memset(&e, 0, sizeof(e))
             e.status = status
-            e.flags = FLAG_DPE
+            e.flags = flag
             e.detail = detail
-            e.bytes_sent = strlen(detail_body(detail))
+            e.bytes_sent = len(text)
             e.minor = 1
             e.remote.p = self.remote_text(&e.remote.n)
             self.rt.log.record(&e)
@@ -320,7 +420,7 @@ cdef class Http1Downstream(Downstream):
         cdef char* out
         if self.is_http10:
             return 0
-        out = self.rt.gather_room(encode_bound(self.rt.head_bytes, &h.headers))
+        out = self.rt.gather_room(encode_bound(self.rt.bounds.head_bytes, &h.headers))
         if out == NULL:
             return 0
         self.rt.gather_wrote(informational_encode(out, h))
@@ -355,7 +455,7 @@ cdef class Http1Downstream(Downstream):
         if lines is not None:
             extra = lines
             extra_len = len(lines)
-        out = self.rt.gather_room(encode_bound(self.rt.head_bytes, &h.headers) + extra_len)
+        out = self.rt.gather_room(encode_bound(self.rt.bounds.head_bytes, &h.headers) + extra_len)
         if out == NULL:
             raise MemoryError("a response head does not fit into the send buffer")
         self.rt.gather_wrote(response_encode(out, h, extra, extra_len, how, service_ms, self.rt.http_date()))
@@ -435,9 +535,9 @@ cdef class Http1Downstream(Downstream):
         self.must_close = False
         # With a reply still leaving, not the next head is late but the client's reading.
         if self.held is None or self.out is not None:
-            self.deadline_us = self.rt.reactor.now_us + self.rt.idle_timeout_us
+            self.set_deadline(self.rt.reactor.now_us + self.rt.bounds.keep_alive_us)
         else:
-            self.set_deadline(self.rt.reactor.now_us + self.rt.head_timeout_us)
+            self.set_deadline(self.rt.reactor.now_us + self.rt.bounds.head_us)
         if not self.is_processing and (self.held is not None or self.is_readable or self.rt.is_draining):
             return self.rt.reactor.again(self)
         return 0

@@ -5,6 +5,7 @@ from .downstream cimport DS_BODY, DS_CLOSED, DS_HEAD, Http1Downstream
 from .listener cimport Listener
 from .mirror cimport Mirror
 from .normalize cimport PathMode
+from .overload cimport Overload
 from .reactor cimport Handler, Reactor
 from .relay cimport RelaySide
 from .runtime cimport Runtime
@@ -22,7 +23,7 @@ cdef class Engine:
     `worker` is this worker's scoreboard column, 1..scoreboard.workers. Options: `access_log_fd`
     (-1 off; stays the caller's), `access_log_format` ("text" or "json"), `explain_header` (True: a
     request with `x-meshproxy-explain: 1` gets a response header of that name, which tells the decision),
-    `path_normalization` ("none", "base", "merge_slashes", "decode_and_merge_slashes"; ISTIO 3.14).
+    `limits` ({name: number}: bounds.pyx), `path_normalization` ("none", "base", "merge_slashes", "decode_and_merge_slashes"; ISTIO 3.14).
     """
 
     def __cinit__(self, loop, Scoreboard scoreboard, int worker, dict options):
@@ -31,7 +32,10 @@ cdef class Engine:
         self.is_closed = False
         self.listeners = {}
         self.log_format = "text"
-        self.rt = Runtime(Reactor(loop), scoreboard, worker)
+        self.rt = Runtime(Reactor(loop), scoreboard, worker, options.get("limits", {}))
+        if self.rt.bounds.memory_bytes:
+            self.overload = Overload(self.rt)
+            self.overload.start()
         self.rt.reactor.on_batch_end = self.flush_log
         self.rt.path_mode = <PathMode><int>PATH_MODES.index(options.get("path_normalization", "base"))
         self.rt.explains = bool(options.get("explain_header", False))
@@ -105,6 +109,8 @@ cdef class Engine:
         if self.is_closed:
             return
         self.is_closed = True
+        if self.overload is not None:
+            self.overload.stop()
         self.stop_listening()
         for h in self.handlers():
             if isinstance(h, Downstream):

@@ -1,4 +1,5 @@
 # listener.pxd: accepts on one inherited socket and makes the connection its binding asks for.
+from .admission cimport Admission
 from .reactor cimport Handler
 from .runtime cimport Runtime
 from .timer cimport Timer
@@ -14,6 +15,7 @@ cdef class Listener(Handler):
     cdef Runtime rt
     cdef readonly int id           # in SnapshotData.listeners
     cdef int socket                # the caller's descriptor; -1 = stopped
+    cdef Admission admission       # None: no bound on connections
     cdef Timer timer               # armed while paused: out of descriptors or memory
 
     cdef int open(self, int fd) except -1

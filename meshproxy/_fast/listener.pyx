@@ -22,6 +22,8 @@ cdef class Listener(Handler):
         self.rt = rt
         self.id = id
         self.socket = -1
+        if rt.bounds.connections or rt.bounds.source_connections:
+            self.admission = Admission(rt)
         memset(&self.timer, 0, sizeof(Timer))
         self.timer.owner = <void*>self
 
@@ -62,6 +64,7 @@ cdef class Listener(Handler):
         cdef socklen_t width
         cdef Http1Downstream connection
         cdef TcpSession session
+        cdef bytes seat = None
         cdef Binding binding = self.rt.snapshot.bindings.get(self.id, BY_HOST)
         for i in range(most):
             width = sizeof(remote)
@@ -70,14 +73,23 @@ cdef class Listener(Handler):
                 if errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
                     self.pause()
                 return 1
+            if self.admission is not None:
+                seat = self.admission.admit(&remote)
+                if seat is None:
+                    close(fd)
+                    continue
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             if binding.is_tcp:
                 session = TcpSession(self.rt, self.rt.snapshot.cluster_at(binding.take_cluster()))
                 memcpy(&session.remote, &remote, min(width, sizeof(remote)))
+                session.admission = self.admission
+                session.seat = seat
                 session.open(fd)
                 continue
             connection = Http1Downstream(self.rt, binding)
             memcpy(&connection.remote, &remote, min(width, sizeof(remote)))
+            connection.admission = self.admission
+            connection.seat = seat
             connection.accept(fd)
             if self.fd < 0:
                 return 1

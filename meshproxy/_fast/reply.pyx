@@ -3,11 +3,11 @@ from libc.string cimport memcpy, strlen
 from .types cimport *
 
 cdef enum:
-    FLAG_COUNT = 16
+    FLAG_COUNT = 18
 
 cdef const char* FLAG_NAMES[FLAG_COUNT]
 FLAG_NAMES[:] = [b"DI", b"FI", b"NR", b"NC", b"UH", b"UO", b"URX", b"UF", b"UC", b"UT", b"UPE", b"LR", b"DPE",
-                 b"DC", b"UR", b"DT"]
+                 b"DC", b"UR", b"DT", b"SI", b"OM"]
 
 
 # (detail, body): Envoy's words where Envoy has them (ISTIO 3.13), else a short reason.
@@ -82,6 +82,11 @@ fill(DETAIL_CX_TIMEOUT, "connection_timeout", "")
 fill(DETAIL_CX_RESET, "upstream_remote_reset", "")
 fill(DETAIL_CX_IDLE, "tcp_session_idle_timeout", "")
 fill(DETAIL_CX_DURATION, "duration_timeout", "")
+fill(DETAIL_BODY_TOO_LARGE, "request_payload_too_large", "Payload Too Large")
+fill(DETAIL_STREAM_IDLE, "stream_idle_timeout", "stream timeout")
+fill(DETAIL_MAX_DURATION, "max_duration_timeout", "downstream duration timeout")
+fill(DETAIL_OVERLOADED, "overload", "overloaded")
+fill(DETAIL_PIPELINED, "http1.too_many_pipelined", "Too Many Requests")
 if filled != DETAIL_COUNT:
     raise ImportError("reply: a detail has no text")
 

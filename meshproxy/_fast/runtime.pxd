@@ -7,6 +7,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .access_log cimport AccessLog
+from .bounds cimport Bound, Bounds
 from .clib.socket cimport iovec
 from .http1 cimport RequestHead, ResponseHead
 from .normalize cimport PathMode
@@ -34,10 +35,9 @@ cdef class Runtime:
     cdef bint is_draining
     cdef bint explains             # x-meshproxy-explain: 1 is answered with the decision
     cdef PathMode path_mode
-    cdef uint32_t head_bytes       # most bytes of a request or response head
-    cdef uint64_t head_timeout_us  # first to last byte of a request head
-    cdef uint64_t idle_timeout_us  # downstream keep-alive
-    cdef uint64_t upgrade_idle_us  # no byte either way behind a 101; 0 = no limit
+    cdef Bounds bounds
+    cdef bint is_shedding          # memory is short: new requests get 503
+    cdef uint64_t resident_bytes   # as Overload saw it last
     cdef RequestHead request       # parse target, valid during one call
     cdef ResponseHead response     # parse target, valid during one call
     cdef readonly int downstream_count
@@ -57,6 +57,9 @@ cdef class Runtime:
     cdef int block_count
     cdef char date[32]             # IMF-fixdate of second date_s
     cdef uint64_t date_s
+
+    # Counts it, and says so in words that name the bound, its number and what was seen (bytes, us or pieces).
+    cdef bytes exceeded(self, Bound bound, uint64_t seen)
 
     cdef void begin_send(self) noexcept
     # Room for n contiguous bytes in the send; commit with gather_wrote. NULL when the side buffer is full.

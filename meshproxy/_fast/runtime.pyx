@@ -5,8 +5,8 @@ from libc.string cimport memcpy
 
 cimport cython
 
+from .bounds cimport bound_text, bounds_fill
 from .clib.system cimport CLOCK_REALTIME, clock_gettime, gmtime_r, time_t, timespec, tm
-from .http1 cimport DEFAULT_HEAD_BYTES
 from .normalize cimport PATH_BASE
 from .random cimport random_seed
 
@@ -16,19 +16,16 @@ cdef const char* MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 @cython.final
 cdef class Runtime:
-    def __cinit__(self, Reactor reactor, Scoreboard scoreboard, int worker):
+    def __cinit__(self, Reactor reactor, Scoreboard scoreboard, int worker, dict limits):
         self.reactor = reactor
         self.scoreboard = scoreboard
         self.worker = worker
         self.column = scoreboard.process_column(worker)
         self.snapshot = Snapshot(scoreboard, worker)
         self.log = None
-        self.is_draining = self.explains = False
+        self.is_draining = self.explains = self.is_shedding = False
         self.path_mode = PATH_BASE
-        self.head_bytes = DEFAULT_HEAD_BYTES
-        self.head_timeout_us = 60000000      # nginx client_header_timeout
-        self.idle_timeout_us = 3600000000    # Envoy's default for downstream connections, 1 h
-        self.upgrade_idle_us = 3600000000    # Envoy's idle_timeout of a TCP proxy, 1 h
+        bounds_fill(&self.bounds, limits, scoreboard.workers)
         self.downstream_count = self.upstream_count = self.stream_count = 0
         self.mirror_count = 0
         self.on_health_event = None
@@ -50,6 +47,10 @@ cdef class Runtime:
         for i in range(self.block_count):
             free(self.blocks[i])
         free(self.blocks)
+
+    cdef bytes exceeded(self, Bound bound, uint64_t seen):
+        self.column.exceeded[<int>bound] += 1
+        return bound_text(&self.bounds, bound, seen)
 
     cdef void begin_send(self) noexcept:
         self.part_count = 0

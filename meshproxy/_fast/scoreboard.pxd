@@ -10,6 +10,8 @@
 #   (3) a reader sums columns and may see a request half counted; it never sees a torn 64-bit value.
 from libc.stdint cimport uint32_t, uint64_t
 
+from .bounds cimport BOUND_COUNT
+
 cdef enum:
     MAX_CLUSTER_SLOTS = 16384
     MAX_ENDPOINT_SLOTS = 65536
@@ -20,6 +22,8 @@ cdef enum:
     HISTOGRAM_SLOTS = 20
     RETRY_REASONS = 5
     CODE_CONNECTION = 1        # counted in place of a status: a connection (L4) that ended
+    STATUS_BITS = 12
+    OTHER_STATUS = (1 << STATUS_BITS) - 1
 
 # Alone on its cache line: every worker adds to it.
 cdef struct Cursor:
@@ -46,7 +50,7 @@ cdef struct AffinityEntry:
     uint32_t seen_s                # monotonic; 0 = free
 
 cdef struct CodeCount:
-    uint32_t code              # 0 = free; low 16 bits HTTP status, high 16 bits response flags
+    uint32_t code              # 0 = free; low STATUS_BITS HTTP status, the others response flags
     uint32_t pad
     uint64_t count
 
@@ -100,8 +104,8 @@ cdef struct ProcessColumn:
     uint64_t generation             # gauge: applied by this worker
     uint64_t upgrades               # answered with 101 and relayed
     uint32_t upgrades_active        # gauge
-    uint32_t pad32
-    uint64_t pad[13]
+    uint32_t pad
+    uint64_t exceeded[BOUND_COUNT]  # requests and connections refused or ended by a bound
 
 cdef class Scoreboard:
     cdef readonly int workers

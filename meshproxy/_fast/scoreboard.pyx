@@ -8,6 +8,7 @@ from .clib.system cimport (
 
 cimport cython
 
+from .bounds import NAMES
 from .reply cimport flags_text
 
 MAX_CLUSTERS = MAX_CLUSTER_SLOTS
@@ -35,7 +36,7 @@ cdef void count_duration(ClusterColumn* c, uint64_t us) noexcept nogil:
 
 
 cdef void count_code(ClusterColumn* c, uint32_t status, uint32_t flags) noexcept nogil:
-    cdef uint32_t key = status | (flags << 16)
+    cdef uint32_t key = status | (flags << STATUS_BITS)
     cdef int i = 0
     while i < CODE_SLOTS - 1:
         if c.codes[i].code == key:
@@ -45,7 +46,7 @@ cdef void count_code(ClusterColumn* c, uint32_t status, uint32_t flags) noexcept
             break
         i += 1
     if i == CODE_SLOTS - 1:
-        c.codes[i].code = 0xffff
+        c.codes[i].code = OTHER_STATUS
     c.codes[i].count += 1
 
 
@@ -249,7 +250,7 @@ cdef class Scoreboard:
         status 65535."""
         cdef ClusterColumn s
         self.sum_cluster(slot, &s)
-        return [(s.codes[i].code & 0xffff, flags_text(s.codes[i].code >> 16), s.codes[i].count)
+        return [(s.codes[i].code & OTHER_STATUS, flags_text(s.codes[i].code >> STATUS_BITS), s.codes[i].count)
                 for i in range(CODE_SLOTS) if s.codes[i].count]
 
     def cluster_histogram(self, uint32_t slot):
@@ -275,7 +276,8 @@ cdef class Scoreboard:
                 "downstream_rq_xx": [s.downstream_rq_xx[i] for i in range(6)],
                 "no_route": s.no_route, "no_cluster": s.no_cluster,
                 "codec_error": s.codec_error, "header_timeout": s.header_timeout,
-                "upgrades": s.upgrades, "upgrades_active": s.upgrades_active}
+                "upgrades": s.upgrades, "upgrades_active": s.upgrades_active,
+                "exceeded": {name: s.exceeded[<int>i] for i, name in enumerate(NAMES)}}
 
     cdef void sum_cluster(self, uint32_t slot, ClusterColumn* s) noexcept:
         cdef int w

@@ -60,6 +60,7 @@ cdef class Stream(Attempts):
     cdef uint64_t response_bytes
     cdef Timer timer               # route timeout, or an injected delay
     cdef LoggedRequest logged      # None when the log is off
+    cdef bytes reason              # more exact than the detail's words, or None
     cdef bytes remote              # the client's ip:port, for hashes and variables, or None
     cdef bytes head                # the request's head as it came, for %REQ()% in response edits, or None
     cdef list made_cookies         # (b"set-cookie", value) of the hash policies, or None
@@ -71,7 +72,8 @@ cdef class Stream(Attempts):
     cdef int start(self, RequestHead* h) except -1
     cdef int on_request_body(self, const char* p, size_t n) except -1
     cdef int request_end(self) except -1
-    cdef int on_bad_request_body(self) except -1
+    # The downstream ends it: status and reason (None = the detail's) if no response began, else what it got is cut.
+    cdef int give_up(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1
     cdef int on_downstream_drained(self) except -1
     cdef int on_downstream_closed(self) except -1
     # Lines that the route adds to a response head; flags those it replaces.
@@ -84,6 +86,7 @@ cdef class Stream(Attempts):
     cdef int abort_by_fault(self) except -1
     cdef int end_delay(self) except -1
     cdef int proceed(self) except -1
+    cdef bint accepts_json(self) except -1
     cdef int pass_on(self, const char* p, size_t n) except -1
     cdef int after_request(self) except -1
     cdef int upgrade(self) except -1

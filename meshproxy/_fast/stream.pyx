@@ -17,7 +17,7 @@ from .logged cimport log_target
 from .mirror cimport Mirror
 from .outlier cimport FAILED_CONNECTED
 from .random cimport random_next
-from .reply cimport detail_body
+from .reason cimport reason_json, reason_text, wants_json
 from .router cimport VirtualHost, request_hash
 from .scoreboard cimport count_code, count_duration
 from .transport cimport SEND_DONE, SEND_FAILED
@@ -220,7 +220,7 @@ cdef class Stream(Attempts):
         cdef UpstreamConnection c = self.upstream
         self.rt.reactor.cancel(&self.timer)
         self.upstream = None
-        self.upgraded = Upgraded(self.rt, self, c, self.rt.upgrade_idle_us)
+        self.upgraded = Upgraded(self.rt, self, c, self.start_us)
         return self.upgraded.open(downstream, downstream.leave_http())
 
     cdef void on_relayed(self, bint is_request, size_t n) noexcept:
@@ -359,9 +359,7 @@ cdef class Stream(Attempts):
         self.cluster.column.rq_timeout += 1
         if not self.is_backing_off and not self.is_waiting:
             self.report(504, FAILED_CONNECTED)
-        if self.response_started:
-            return self.cut_short(FLAG_UT, DETAIL_RESPONSE_TIMEOUT)
-        return self.local_reply(504, FLAG_UT, DETAIL_RESPONSE_TIMEOUT)
+        return self.give_up(504, FLAG_UT, DETAIL_RESPONSE_TIMEOUT, None)
 
     cdef void on_error(self) noexcept:
         try:
@@ -371,13 +369,13 @@ cdef class Stream(Attempts):
             self.rt.reactor.loop.call_exception_handler(
                 {"message": "meshproxy: abort after an error failed", "exception": e})
 
-    # The request body broke the codec's rules: nothing of it may reach the upstream as a whole request.
-    cdef int on_bad_request_body(self) except -1:
+    cdef int give_up(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1:
         if self.is_finished:
             return 0
         if self.response_started:
-            return self.cut_short(FLAG_DPE, DETAIL_BODY_CODEC_ERROR)
-        return self.local_reply(400, FLAG_DPE, DETAIL_BODY_CODEC_ERROR)
+            return self.cut_short(flag, detail)
+        self.reason = reason
+        return self.local_reply(status, flag, detail)
 
     # downstream stays until finish: the log names the client that went away.
     cdef int on_downstream_closed(self) except -1:
@@ -394,11 +392,21 @@ cdef class Stream(Attempts):
 
     cdef int local_reply(self, uint32_t status, uint32_t flag, Detail detail) except -1:
         cdef bytes lines = b"x-envoy-overloaded: true\r\n" if detail == DETAIL_OVERFLOW else b""
-        cdef bytes body = detail_body(detail)
+        cdef bytes body = reason_text(detail, self.reason)
         self.flags |= flag
         if self.retry_count:
             body = body.replace(b"reset reason", b"retried and the latest reset reason")
+        if self.accepts_json():
+            lines += b"content-type: application/json\r\n"
+            body = reason_json(status, self.flags, detail, body)
         return self.answer_with(status, detail, body, lines)
+
+    # Of the head as it leaves, or, before that was made, the one that is being read.
+    cdef bint accepts_json(self) except -1:
+        if self.block == NULL:
+            return wants_json(&self.rt.request)
+        return request_parse(&self.rt.request, self.block, <uint32_t>self.block_len,
+                             <uint32_t>self.block_len + 1) > 0 and wants_json(&self.rt.request)
 
     cdef int resume_request(self) except -1:
         return self.downstream.resume_request()

@@ -3,6 +3,7 @@
 # closes the upstream's.
 from libc.stdint cimport uint32_t, uint64_t
 
+from .admission cimport Admission
 from .clib.socket cimport sockaddr_in6
 from .cluster cimport Cluster
 from .endpoint cimport Endpoint
@@ -18,10 +19,13 @@ cdef class TcpSession(Relay):
     cdef uint64_t sent_bytes       # to the client
     cdef uint32_t flags            # ResponseFlag
     cdef Detail detail
+    cdef Admission admission       # None: not counted, or it left
+    cdef bytes seat                # its key there
 
     cdef int open(self, int fd) except -1
     # Closes a connection that goes nowhere.
     cdef int refuse(self, int fd, uint32_t flags, Detail detail) except -1
+    cdef void give_seat(self) noexcept
     cdef Endpoint choose(self)
     cdef int connect_failed(self, Detail detail) except -1
     cdef int start_idle_timer(self) except -1

@@ -7,6 +7,7 @@ from .access_log cimport LogEntry
 from .address cimport ADDRESS_ROOM, put_address, put_ip
 from .affinity cimport affinity_find, affinity_keep
 from .balancer cimport PickRequest
+from .bounds cimport BOUND_MEMORY
 from .clib.socket cimport *
 from .options cimport set_upstream_options
 from .outlier cimport FAILED_CONNECTING, FAILED_NOT
@@ -33,6 +34,9 @@ cdef class TcpSession(Relay):
     cdef int open(self, int fd) except -1:
         cdef int up
         self.rt.column.downstream_cx_total += 1
+        if self.rt.is_shedding:
+            self.rt.exceeded(BOUND_MEMORY, self.rt.resident_bytes)
+            return self.refuse(fd, FLAG_OM, DETAIL_OVERLOADED)
         if self.cluster is None:
             self.rt.column.no_cluster += 1
             return self.refuse(fd, FLAG_NC, DETAIL_CLUSTER_NOT_FOUND)
@@ -72,6 +76,7 @@ cdef class TcpSession(Relay):
     cdef int refuse(self, int fd, uint32_t flags, Detail detail) except -1:
         self.flags = flags
         self.detail = detail
+        self.give_seat()
         close(fd)
         self.log()
         return 0
@@ -109,6 +114,11 @@ cdef class TcpSession(Relay):
         if chosen is not None:
             affinity_keep(self.rt.scoreboard, key, <uint32_t>chosen.slot, now_s)
         return chosen
+
+    cdef void give_seat(self) noexcept:
+        if self.admission is not None:
+            self.admission.leave(self.seat)
+            self.admission = None
 
     cdef void count(self, RelaySide side, size_t n) noexcept:
         self.active_us = self.rt.reactor.now_us
@@ -188,6 +198,7 @@ cdef class TcpSession(Relay):
         self.cluster.column.cx_active -= 1
         self.endpoint.column.cx_active -= 1
         self.endpoint.column.rq_active -= 1
+        self.give_seat()
         self.part()
         self.log()
 

@@ -48,6 +48,8 @@ cdef enum ResponseFlag:
     FLAG_DC  = 1 << 13  # downstream connection termination
     FLAG_UR  = 1 << 14  # upstream reset the connection
     FLAG_DT  = 1 << 15  # connection duration exceeded
+    FLAG_SI  = 1 << 16  # stream idle timeout
+    FLAG_OM  = 1 << 17  # overload manager
 
 # Response code details: constants, the same word in log, metric, header and test (`reply.pyx`).
 cdef enum Detail:
@@ -85,6 +87,11 @@ cdef enum Detail:
     DETAIL_FAULT_ABORT
     DETAIL_OVERFLOW
     DETAIL_PER_TRY_TIMEOUT
+    DETAIL_BODY_TOO_LARGE
+    DETAIL_STREAM_IDLE
+    DETAIL_MAX_DURATION
+    DETAIL_OVERLOADED
+    DETAIL_PIPELINED
     # Of connections (L4)
     DETAIL_NONE
     DETAIL_CX_OVERFLOW

@@ -1,5 +1,6 @@
 cimport cython
 
+from .bounds cimport BOUND_STREAM_TIME, BOUND_UPGRADE_IDLE
 from .relay cimport RelaySide
 from .runtime cimport Runtime
 from .timer cimport Timer
@@ -8,11 +9,11 @@ from .transport cimport SEND_FAILED
 
 @cython.final
 cdef class Upgraded(Relay):
-    def __cinit__(self, Runtime rt, UpstreamSink sink, UpstreamConnection upstream, uint64_t idle_us):
+    def __cinit__(self, Runtime rt, UpstreamSink sink, UpstreamConnection upstream, uint64_t started_us):
         self.rt = rt
         self.sink = sink
         self.upstream = upstream
-        self.idle_us = idle_us
+        self.started_us = started_us
 
     cdef int open(self, Transport downstream, Buffer early) except -1:
         self.join()
@@ -21,8 +22,8 @@ cdef class Upgraded(Relay):
         self.rt.column.upgrades_active += 1
         self.up.take_over(self.upstream)
         self.down.take_over(downstream)
-        if self.idle_us:
-            self.rt.reactor.arm(&self.timer, self.active_us + self.idle_us)
+        if self.due_us():
+            self.rt.reactor.arm(&self.timer, self.due_us())
         if early is not None:
             self.count(self.down, early.held())
             self.rt.begin_send()
@@ -35,11 +36,24 @@ cdef class Upgraded(Relay):
         self.active_us = self.rt.reactor.now_us
         self.sink.on_relayed(side is self.down, n)
 
+    # When it ends if nothing moves; 0 = never.
+    cdef uint64_t due_us(self) noexcept:
+        cdef uint64_t idle = self.rt.bounds.upgrade_idle_us, longest = self.rt.bounds.stream_us
+        cdef uint64_t due = self.active_us + idle if idle else 0
+        if longest and (due == 0 or self.started_us + longest < due):
+            return self.started_us + longest
+        return due
+
     cdef int on_timer(self, Timer* t) except -1:
-        if self.rt.reactor.now_us - self.active_us >= self.idle_us:
-            self.close_now()
-            return 0
-        return self.rt.reactor.arm(t, self.active_us + self.idle_us)
+        cdef uint64_t now = self.rt.reactor.now_us, longest = self.rt.bounds.stream_us
+        if now < self.due_us():
+            return self.rt.reactor.arm(t, self.due_us())
+        if longest and now - self.started_us >= longest:
+            self.rt.exceeded(BOUND_STREAM_TIME, now - self.started_us)
+        else:
+            self.rt.exceeded(BOUND_UPGRADE_IDLE, now - self.active_us)
+        self.close_now()
+        return 0
 
     cdef void close_now(self) noexcept:
         cdef UpstreamSink sink = self.sink

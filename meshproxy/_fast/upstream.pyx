@@ -312,7 +312,7 @@ cdef class UpstreamConnection(Transport):
         cdef size_t at = 0
         cdef int used
         while True:
-            used = response_parse(h, p + at, <uint32_t>(n - at), self.rt.head_bytes, self.method)
+            used = response_parse(h, p + at, <uint32_t>(n - at), <uint32_t>self.rt.bounds.head_bytes, self.method)
             if used == NEED_MORE:
                 return <ssize_t>at
             if used < 0:

@@ -70,6 +70,22 @@ def listen_flag(command: _Command) -> _Command:
     )(command)
 
 
+def limit_flag(command: _Command) -> _Command:
+    def parse(text: str) -> tuple[str, int]:
+        from meshproxy.cli.limit import parse_limit
+
+        return parse_limit(text)
+
+    return flag(
+        "--limit",
+        multiple=True,
+        callback=parsed_by(parse),
+        metavar="NAME=VALUE",
+        help="What one client may ask, such as body=10MiB, head-time=10s or connections=1000;"
+        " docs/limits.md names them all. Repeatable.",
+    )(command)
+
+
 def scope_flags(command: _Command) -> Callable[..., Any]:
     """Who the proxy is, and so who sends the requests: the command gets it as `scope`."""
 
@@ -189,6 +205,7 @@ def cli() -> None:
     envvar="MESHPROXY_EXPLAIN_HEADER",
     help="Answer a request that says `x-meshproxy-explain: 1` with the decision, in that header.",
 )
+@limit_flag
 @flag(
     "--health-checks",
     type=click.Choice(["on", "off"]),
@@ -217,6 +234,7 @@ def run(
     log_level: str,
     explain_header: bool,
     health_checks: str,
+    limit: tuple[tuple[str, int], ...],
     drain_ms: int,
 ) -> int:
     """Balance and route traffic by the manifests."""
@@ -237,6 +255,7 @@ def run(
             access_log_format="json" if access_log_format == "json" else "text",
             explain_header=explain_header,
             health_checks=health_checks == "on",
+            limits=dict(limit),
             drain_ms=drain_ms,
         )
     )

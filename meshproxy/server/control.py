@@ -107,6 +107,7 @@ class Control:
                 "access_log_format": options.access_log_format,
                 "drain_ms": options.drain_ms,
                 "explain_header": options.explain_header,
+                "limits": options.limits,
             },
             lambda: self.snapshot,
         )

@@ -21,4 +21,5 @@ class Options:
     access_log_format: Literal["text", "json"]
     explain_header: bool
     health_checks: bool
+    limits: dict[str, int]  # in bytes, milliseconds or pieces; what is absent has its default
     drain_ms: int

@@ -280,6 +280,12 @@ class ScoreboardCollector(Collector):
             )
             gauge.add_metric(["outbound"], process[f"downstream_{name}_active"])
             yield gauge
+        exceeded = CounterMetricFamily(
+            "meshproxy_limit_exceeded", "What a --limit refused or ended.", labels=["limit"]
+        )
+        for name, count in cast("dict[str, int]", process["exceeded"]).items():
+            exceeded.add_metric([name], count)
+        yield exceeded
         upgrades = CounterMetricFamily(
             "envoy_http_downstream_cx_upgrades", "Switched to another protocol.", labels=[_PREFIX]
         )

@@ -288,3 +288,13 @@ async def test_drain_waits_for_an_upgraded_connection_and_close_ends_it(rig: Rig
     assert proxy.engine.active == 1
     proxy.engine.close()
     assert await client.is_closed()
+
+
+@pytest.mark.parametrize("limit", ["upgrade-idle", "stream-time"])
+async def test_upgraded_connection_ends_at_its_limit(rig: Rig, limit: str) -> None:
+    up = rig.upstream(switch)
+    proxy = rig.proxy(up.port, options={"limits": {limit: 50}})
+    client = await upgraded(rig, proxy.port)
+    assert await client.is_closed()
+    await until(lambda: proxy.engine.active == 0)
+    assert proxy.board.process()["exceeded"][limit] == 1

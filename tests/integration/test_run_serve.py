@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import manifests
-from support.proxy import MeshproxyRun, ProxyProcess
+from support.proxy import MeshproxyRun, ProxyProcess, run_command
 from support.raw_client import RawClient
 from support.upstream import Upstream
 
@@ -152,3 +152,19 @@ def test_run_reads_standard_input(upstream: Upstream) -> None:
         proxy.wait_line("cannot replace the binary: the configuration came from standard input")
     finally:
         proxy.stop()
+
+
+def test_run_limits_come_from_flag_and_environment(
+    meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+    flags = ("--limit=request-line=64B", "--limit=headers=3")
+    proxy = meshproxy_run(path, *flags)
+    with proxy.client() as client:
+        assert client.get("web", "/" + "a" * 80).status == 414
+    proxy = meshproxy_run(path, MESHPROXY_LIMIT="request-line=64B headers=3")
+    with proxy.client() as client:
+        assert client.get("web", "/" + "a" * 80).status == 414
+    refused = run_command("run", "-f", str(path), "--limit=head=1MiB")
+    assert refused.returncode == 2
+    assert "head: expected 1024 B to 61440 B, found 1048576 B" in refused.stderr

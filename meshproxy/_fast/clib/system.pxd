@@ -29,6 +29,9 @@ cdef extern from "sys/mman.h" nogil:
         PROT_WRITE
         MAP_SHARED
 
+cdef extern from "malloc.h" nogil:
+    int malloc_trim(size_t pad)
+
 cdef extern from "string.h" nogil:
     void* memchr(const void* s, int c, size_t n)
     int memcmp(const void* a, const void* b, size_t n)

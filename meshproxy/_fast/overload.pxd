@@ -1,0 +1,14 @@
+# overload.pxd: a worker that comes near its bound on memory sheds load before the kernel ends it: new requests get 503
+# (OM), L4 connections are closed, what is in progress goes on.
+from .reactor cimport Handler
+from .runtime cimport Runtime
+from .timer cimport Timer
+
+cdef class Overload(Handler):
+    cdef Runtime rt
+    cdef int statm                 # /proc/self/statm; owned, -1 = not open
+    cdef Timer timer
+    cdef int ticks                 # while shedding
+
+    cdef int start(self) except -1
+    cdef void stop(self) noexcept
