@@ -41,6 +41,10 @@ spec: {{template: {{metadata: {{labels: {{app: {}, version: v2}}}}}}}}
 """
 
 SUBSETS = "subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]"
+EJECT = (
+    "trafficPolicy: {outlierDetection: {maxEjectionPercent: 50}, retryBudget: {percent: 10},"
+    " portLevelSettings: [{port: {number: 81}, loadBalancer: {simple: RANDOM}}]}"
+)
 HASH = "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}"
 HTTP = "ports: [{number: 80, name: http, protocol: HTTP}]"
 SELECT = "workloadSelector: {labels: {app: vm}}"
@@ -66,11 +70,16 @@ VERSIONS: list[list[str]] = [
      SLICE.format(name="s1", service="b", address="10.2.0.1", pod="p2")],
     ["", SLICE.format(name="s2", service="a", address="10.2.0.2", pod="p1")],
     ["", destination_rule("a", f"host: a, {SUBSETS}"), destination_rule("a", f"host: a, {HASH}"),
-     destination_rule("a", f"host: b, {SUBSETS}, {HASH}")],
+     destination_rule("a", f"host: b, {SUBSETS}, {HASH}"),
+     destination_rule("a", f"host: a, {SUBSETS}, {EJECT}")],
+    ["", destination_rule("also", f"host: a, {EJECT}"),
+     destination_rule("also", "host: a.default.svc.cluster.local", ns="other"),
+     destination_rule("also", f"host: x1, {HASH}")],
     ["", destination_rule("wide", f"host: '*.svc.cluster.local', {SUBSETS}"),
      destination_rule("wide", f"host: '*.default.svc.cluster.local', {HASH}")],
     ["", virtual_service("r", "a", f"{{route: [{to('a', 'v1', 9)}, {to('b', '', 1)}]}}"),
-     virtual_service("r", "a, ext.com", f"{{match: [{{port: 80}}], route: [{to('b')}]}}"),
+     virtual_service("r", "a, ext.com",
+                     f"{{match: [{{port: 81}}, {{port: 80}}], route: [{to('b')}]}}"),
      virtual_service("r", "b", f"{{route: [{to('a', 'v2')}]}}")],
     ["", virtual_service("w", "'*.svc.cluster.local'", f"{{route: [{to('a')}]}}"),
      virtual_service("w", "a", f"{{route: [{to('b')}]}}"),
@@ -99,6 +108,11 @@ states = st.tuples(*(st.integers(0, len(versions) - 1) for versions in VERSIONS)
 def texts(state: tuple[int, ...]) -> list[str]:
     chosen = (versions[index] for versions, index in zip(VERSIONS, state, strict=True))
     return [text for text in chosen if text]
+
+
+def verdicts(mesh: Mesh) -> list[tuple[str, str, str, str]]:
+    found = mesh.builder.problems()
+    return sorted((item.code, item.object, item.path, item.message) for item in found)
 
 
 def by_name(snapshot: Any) -> dict[str, Any]:
@@ -184,10 +198,7 @@ def test_step_by_step_equals_at_once_and_updates_lead_there(steps, last):
         for each in (mesh, fresh):
             each.builder.resolve(known(each, last))
         assert by_name(mesh.builder.snapshot) == by_name(fresh.builder.snapshot)
-        verdicts = [(item.code, item.object, item.path) for item in mesh.problems]
-        assert sorted(verdicts) == sorted(
-            (item.code, item.object, item.path) for item in fresh.problems
-        )
+        assert verdicts(mesh) == verdicts(fresh)
 
 
 def test_same_name_keeps_its_ids_while_others_come_and_go(tmp_path):
