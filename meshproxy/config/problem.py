@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from .codes import CODES, Severity
 from .places import Path
 
+MOST = 1000  # characters of a message
+
 _RANK = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -91,6 +93,12 @@ def describe(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     return "a list"
+
+
+def shortened(message: str) -> str:
+    """Bound a message: it may list names that were written, and those have any length."""
+    text = message if len(message) <= MOST else message[: MOST - 3] + "..."
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def quote(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .metadata import Resource as Model
 from .places import Path, Places, format_path
-from .problem import Finding, Problem, severity_of
+from .problem import Finding, Problem, severity_of, shortened
 
 
 class Key(NamedTuple):
@@ -59,5 +59,5 @@ def place(finding: Finding, file: str, places: Places, name: str) -> Problem:
         path=format_path(places.written(finding.path)),
         severity=severity_of(finding.code, finding.severity),
         code=finding.code,
-        message=finding.message,
+        message=shortened(finding.message),
     )

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from meshproxy.config.codes import CODES
@@ -210,6 +210,7 @@ def test_mutated_values_always_get_a_placed_verdict(documents, tmp_path_factory)
 
 
 BOMB = "@bomb@"
+PORT_NAME_OF_ENTRY = (4, ("spec", "ports", 0, "name"))  # told to the endpoints that lack it
 LAUGHS = "{a: &a [x, x, x]" + "".join(
     f", {name}: &{name} [{', '.join([f'*{before}'] * 9)}]"
     for before, name in zip("abcdefghijkl", "bcdefghijklm", strict=True)
@@ -232,6 +233,7 @@ BOMBS = [
 
 
 @examples(300)
+@example(spot=PORT_NAME_OF_ENTRY, kind=BOMBS.index("x" * 10**6), is_key=False)
 @given(spot=st.sampled_from(SPOTS), kind=st.integers(0, len(BOMBS) - 1), is_key=st.booleans())
 def test_bomb_in_place_of_any_value_always_gets_a_placed_verdict(
     spot, kind, is_key, tmp_path_factory
