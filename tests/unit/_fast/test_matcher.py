@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from meshproxy._fast.matcher import bare_match, compile_regex
 from shapes import cluster_data, route_data, snapshot_data
 
-from meshproxy._fast.matcher import bare_match, compile_regex
 from meshproxy._fast.snapshot import Snapshot
 
 Condition = tuple[str, str, str, str, bool, bool]
