@@ -4,16 +4,23 @@ from .headers cimport HF_DROP, table_find
 from .template cimport Template
 
 
+# Where a message ends and what concerns this hop: edited, two readers would read two messages. `check` says so.
+FRAMING = frozenset(("connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
+                     "transfer-encoding", "upgrade"))
+
+
 @cython.final
 cdef class HeaderEdits:
     """Built from HeaderEditsData: `remove` names, `set` and `add` (name, template parts) pairs."""
 
     def __cinit__(self, data):
-        self.removed = [name.lower().encode() for name in data["remove"]]
-        self.overwritten = [(name.encode(), name.lower().encode(), Template(parts))
-                            for name, parts in data["set"]]
-        self.added = [(name.encode(), name.lower().encode(), Template(parts))
-                      for name, parts in data["add"]]
+        self.removed = [name.lower().encode() for name in data["remove"] if name.lower() not in FRAMING]
+        self.overwritten = self.pairs(data["set"])
+        self.added = self.pairs(data["add"])
+
+    cdef list pairs(self, data):
+        return [(name.encode(), name.lower().encode(), Template(parts))
+                for name, parts in data if name.lower() not in FRAMING]
 
     cdef list apply(self, HeaderTable* t, const char* base, FormatView* v, dict known, list lines):
         cdef list out = list(lines)

@@ -11,6 +11,13 @@ from ..places import Path
 from ..problem import Finding, quote
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
+# Where a message ends, and what concerns one hop, is said by each hop itself (RFC 9110 7.6.1).
+_FRAMING = frozenset(
+    {
+        "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
+        "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -54,6 +61,8 @@ def _name(name: str, path: Path) -> Iterator[Finding]:
         yield Finding("MP104", path, f"{message}: the host is set under request.set")
     elif not _TOKEN.fullmatch(name):
         yield Finding("MP104", path, f"expected a header name, found {quote(name)}")
+    elif name.lower() in _FRAMING:
+        yield Finding("MP315", path, f"has no effect: the proxy says {name.lower()} by itself")
 
 
 def _value(value: str, path: Path) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ RETRY_CONDITIONS = frozenset(
     }
 )  # fmt: skip
 _REFERENCE = re.compile(r"\\(.?)", re.S)
+_SPLITS = re.compile(r"[\x00-\x20\x7f]")  # ends a request line, or a field
 
 
 def check(rule: HttpRoute, path: Path) -> Iterator[Finding]:
@@ -63,6 +64,9 @@ def _redirect(redirect: HttpRedirect, rule: HttpRoute, path: Path) -> Iterator[F
     if redirect.scheme not in ("", "http", "https"):
         message = f"expected http or https, found {quote(redirect.scheme)}"
         yield Finding("MP104", (*path, "scheme"), message)
+    yield from _whole(redirect.uri, (*path, "uri"))
+    yield from _whole(redirect.prefix_rewrite, (*path, "prefixRewrite"))
+    yield from _whole(redirect.authority, (*path, "authority"))
     if redirect.redirect_code not in REDIRECT_CODES:
         codes = ", ".join(str(code) for code in REDIRECT_CODES)
         message = f"expected one of {codes}, found {str(redirect.redirect_code)[:40]}"
@@ -73,6 +77,13 @@ def _redirect(redirect: HttpRedirect, rule: HttpRoute, path: Path) -> Iterator[F
                 message = "expected only uri.prefix in the matches of this rule"
                 yield Finding("MP104", (*path, "prefixRewrite"), message)
                 break
+
+
+def _whole(value: str, path: Path) -> Iterator[Finding]:
+    """Judge what becomes a part of a request line, of Host or of Location."""
+    if _SPLITS.search(value):
+        message = f"expected no space and no control character, found {quote(value)}"
+        yield Finding("MP104", path, message)
 
 
 def _direct_response(direct: HttpDirectResponse, path: Path) -> Iterator[Finding]:
@@ -97,8 +108,11 @@ def _rewrite(rewrite: HttpRewrite, path: Path) -> Iterator[Finding]:
     if not rewrite.uri and not rewrite.authority and regex is None:
         message = "expected one of authority, uri, uriRegexRewrite, found none"
         yield Finding("MP103", path, message)
+    yield from _whole(rewrite.uri, (*path, "uri"))
+    yield from _whole(rewrite.authority, (*path, "authority"))
     if regex is None:
         return
+    yield from _whole(regex.rewrite, (*path, "uriRegexRewrite", "rewrite"))
     if rewrite.uri:
         yield Finding("MP111", path, "expected one of uri, uriRegexRewrite, found both")
     groups = regex_groups(regex.match)

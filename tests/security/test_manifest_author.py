@@ -1,0 +1,108 @@
+"""No value of a manifest splits a message, or moves its end."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.engine import cluster, route
+from support.stage import Stage
+from support.strict import requests_in, responses_in
+
+from meshproxy.config.admission import admit
+from meshproxy.config.document import parse
+
+RULE = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec:
+  hosts: [web]
+  http:
+  - %s
+"""
+TO = "route: [{destination: {host: web}}]"
+FRAMING = ["Content-Length", "transfer-encoding", "Connection", "Keep-Alive", "TE", "Upgrade"]
+
+
+def findings(action: str) -> list[tuple[str, str]]:
+    (document,) = parse(textwrap.dedent(RULE % action))
+    return [(found.code, found.path) for found in admit(document, "f", 0, "default").problems]
+
+
+@pytest.mark.parametrize("value", ['"/x HTTP/1.1\\r\\nX: y"', '"/a b"', '"/a\\nb"', '"/a\\0"'])
+@pytest.mark.parametrize(
+    ("action", "path"),
+    [
+        ("{%s, rewrite: {uri: %s}}", "rewrite.uri"),
+        ("{%s, rewrite: {authority: %s}}", "rewrite.authority"),
+        (
+            "{%s, rewrite: {uriRegexRewrite: {match: a, rewrite: %s}}}",
+            "rewrite.uriRegexRewrite.rewrite",
+        ),
+        ("{redirect: {uri: %s}}", "redirect.uri"),
+        ("{redirect: {authority: %s}}", "redirect.authority"),
+        ("{match: [{uri: {prefix: /}}], redirect: {prefixRewrite: %s}}", "redirect.prefixRewrite"),
+    ],
+)
+def test_text_that_would_split_a_message_is_refused(action: str, path: str, value: str) -> None:
+    wanted = ("MP104", f"spec.http[0].{path}")
+    assert wanted in findings(action % ((TO, value) if action.count("%s") == 2 else value))
+
+
+@pytest.mark.parametrize("name", FRAMING)
+@pytest.mark.parametrize("verb", ["set", "add", "remove"])
+def test_operation_on_framing_is_told_to_have_no_effect(verb: str, name: str) -> None:
+    operation = f"remove: [{name}]" if verb == "remove" else f"{verb}: {{{name}: '5'}}"
+    found = findings(f"{{{TO}, headers: {{request: {{{operation}}}, response: {{{operation}}}}}}}")
+    where = f"{verb}[0]" if verb == "remove" else f"{verb}.{name}"
+    assert found == [
+        ("MP315", f"spec.http[0].headers.{side}.{where}") for side in ("request", "response")
+    ]
+
+
+CODED = (
+    b"POST /a HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\n0\r\n\r\n"
+)
+EDITS: Any = [
+    {"remove": FRAMING, "set": [], "add": []},
+    {"remove": [], "set": [(name, ["5"]) for name in FRAMING], "add": []},
+    {"remove": [], "set": [], "add": [(name, ["chunked"]) for name in FRAMING]},
+]
+
+
+@pytest.fixture(params=range(len(EDITS)), ids=["remove", "set", "add"])
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    made = Stage()
+    edits = [EDITS[request.param]]
+    rule: Any = route() | {"request_edits": edits, "response_edits": edits}
+    made.proxy.apply(cluster(0, made.upstream_port), routes=[rule], full=True)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /a HTTP/1.1\r\nHost: web\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 3\r\n\r\nabc",
+        CODED,
+    ],
+    ids=["none", "length", "chunked"],
+)
+def test_engine_edits_no_framing_even_when_told_to(stage: Stage, sent: bytes) -> None:
+    client = stage.connect()
+    for _ in range(2):
+        stage.speak(client, sent)
+        stage.until(lambda: stage.upstreams, "an upstream connection")
+        stage.speak(stage.upstreams[0], b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    stage.until(lambda: client.received.count(b"ok") == 2, "two answers")
+    requests = requests_in(bytes(stage.upstreams[0].received))
+    assert [(read.body, read.is_whole) for read in requests] == [
+        (b"" if sent.startswith(b"GET") else b"abc", True)
+    ] * 2
+    answers = responses_in(bytes(client.received), [], not client.is_open)
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"ok")] * 2
