@@ -6,10 +6,11 @@ from libc.stdlib cimport calloc, free
 
 from .bounded cimport BoundedLoad
 from .ketama cimport RingHash
-from .outlier cimport FailedAt, TRIPPED_5XX, TRIPPED_GATEWAY, TRIPPED_NOTHING, Tripped
+from .outlier cimport FailedAt, TRIPPED_NOTHING, Tripped
 from .priority cimport PriorityHealth, spread_load
 from .random cimport random_next
 from .reactor cimport monotonic_us
+from .scoreboard import EJECTED_BY
 from .tier cimport Policy
 
 cdef enum:
@@ -179,16 +180,16 @@ cdef class Cluster:
             ejected += e.state.ejected_until_us > now_us
         event = {
             "event": "ejected", "cluster": self.name, "endpoint": endpoint.text, "name": endpoint.name,
-            "counter": ("consecutive_5xx" if tripped == TRIPPED_5XX else
-                        "consecutive_gateway_failure" if tripped == TRIPPED_GATEWAY else
-                        "consecutive_local_origin_failure"),
-            "value": value, "ejected": ejected, "total": len(self.endpoints)}
+            "counter": EJECTED_BY[<int>tripped], "value": value, "ejected": ejected, "total": len(self.endpoints)}
         if not self.outlier.may_eject(ejected, len(self.endpoints)):
             self.column.ejections_overflow += 1
             event["event"] = "ejection_overflow"
             return event
         length = self.outlier.eject(endpoint.state, self.cursor, now_us)
+        endpoint.state.ejected_by = <uint64_t>tripped
+        endpoint.state.ejected_at = value
         self.column.ejections += 1
+        self.column.ejections_by[<int>tripped] += 1
         event["for_ms"] = length // 1000
         event["times"] = endpoint.state.ejections
         return event

@@ -21,6 +21,7 @@ cdef enum:
     CODE_SLOTS = 15            # distinct (status, flags) pairs counted one by one; the rest share the last
     HISTOGRAM_SLOTS = 20
     RETRY_REASONS = 5
+    EJECTION_COUNTERS = 4
     CODE_CONNECTION = 1        # counted in place of a status: a connection (L4) that ended
     STATUS_BITS = 12
     OTHER_STATUS = (1 << STATUS_BITS) - 1
@@ -41,7 +42,8 @@ cdef struct EndpointState:         # one cache line
     uint64_t ejected_until_us      # monotonic; the clock is the whole machine's
     uint64_t ejections             # multiplier of the next ejection's length
     uint64_t first_seen_us         # healthy for the first time: slow start counts from here; 0 = not yet
-    uint64_t pad[2]
+    uint64_t ejected_by            # Tripped of the last ejection (`outlier.pxd`); 0 = never ejected
+    uint64_t ejected_at            # what that counter had reached
 
 # A client and the endpoint it had last: see affinity.pxd.
 cdef struct AffinityEntry:
@@ -82,6 +84,7 @@ cdef struct ClusterColumn:
     uint64_t rq_retry_overflow
     uint64_t rq_retry_success
     uint64_t ejections
+    uint64_t ejections_by[EJECTION_COUNTERS]   # index = Tripped
     uint64_t ejections_overflow
     uint64_t cx_overflow
     uint64_t cx_aged               # idle ones closed just before the endpoint would have

@@ -21,6 +21,8 @@ HISTOGRAM_BOUNDS_MS = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 100
                        10000.0, 30000.0, 60000.0, 300000.0)
 # In the order of AttemptEnd (`retry.pxd`).
 RETRIED_AFTER = ("connect_failure", "reset_before_request", "reset", "per_try_timeout", "response")
+# In the order of Tripped (`outlier.pxd`), by Envoy's names.
+EJECTED_BY = ("", "consecutive_5xx", "consecutive_gateway_failure", "consecutive_local_origin_failure")
 cdef uint64_t bounds_us[HISTOGRAM_SLOTS]
 cdef int bounds_count = len(HISTOGRAM_BOUNDS_MS)
 for _i, _bound in enumerate(HISTOGRAM_BOUNDS_MS):
@@ -216,12 +218,13 @@ cdef class Scoreboard:
                 "cx_total": s.cx_total, "cx_connect_fail": s.cx_connect_fail}
 
     def endpoint_health(self, uint32_t slot):
-        """Shared state: consecutive_5xx, consecutive_gateway, consecutive_local, ejections,
-        ejected_until_us and first_seen_us (monotonic; 0 = never)."""
+        """Shared state: consecutive_5xx, consecutive_gateway, consecutive_local, ejections, ejected_until_us and
+        first_seen_us (monotonic; 0 = never), ejected_by ("" = never) and ejected_at, what that counter reached."""
         cdef EndpointState* s = self.endpoint_state(slot)
         return {"consecutive_5xx": s.consecutive_5xx, "consecutive_gateway": s.consecutive_gateway,
                 "consecutive_local": s.consecutive_local, "ejections": s.ejections,
-                "ejected_until_us": s.ejected_until_us, "first_seen_us": s.first_seen_us}
+                "ejected_until_us": s.ejected_until_us, "first_seen_us": s.first_seen_us,
+                "ejected_by": EJECTED_BY[s.ejected_by], "ejected_at": s.ejected_at}
 
     def cluster(self, uint32_t slot):
         """Sums over all workers; byte counts are body bytes."""
@@ -236,6 +239,12 @@ cdef class Scoreboard:
                 "rq_retry_overflow": s.rq_retry_overflow, "rq_retry_success": s.rq_retry_success,
                 "ejections": s.ejections, "ejections_overflow": s.ejections_overflow,
                 "cx_overflow": s.cx_overflow, "cx_aged": s.cx_aged}
+
+    def cluster_ejections(self, uint32_t slot):
+        """Ejections by the counter that tripped; sums over all workers."""
+        cdef ClusterColumn s
+        self.sum_cluster(slot, &s)
+        return {counter: s.ejections_by[i] for i, counter in enumerate(EJECTED_BY) if counter}
 
     def cluster_retries(self, uint32_t slot):
         """Retries by how the attempt before ended; sums over all workers."""

@@ -29,6 +29,9 @@ def clusters_text(snapshot: SnapshotData, scoreboard: Scoreboard, moves: HashMov
             lines.append(f"{prefix}hostname::{endpoint.get('dns_name', '')}\n")
             lines.append(f"{prefix}pod::{endpoint['name']}\n")
             lines.append(f"{prefix}health_flags::{_health_flags(endpoint, scoreboard)}\n")
+            last = _last_ejection(endpoint, scoreboard)
+            if last:
+                lines.append(f"{prefix}last_ejection::{last['counter']} reached {last['value']}\n")
             lines.append(f"{prefix}weight::{endpoint['weight']}\n")
             effective = weight_now(scoreboard, cluster, endpoint)
             lines.append(f"{prefix}effective_weight::{effective:.4g}\n")
@@ -78,10 +81,19 @@ def _host_status(
             "failed_active_health_check": endpoint.get("failing", False),
             "failed_outlier_check": is_ejected(scoreboard, endpoint["slot"]),
         },
+        **({"last_ejection": last} if (last := _last_ejection(endpoint, scoreboard)) else {}),
         "weight": endpoint["weight"],
         "effective_weight": weight_now(scoreboard, cluster, endpoint),
         **({"priority": endpoint["priority"]} if endpoint.get("priority") else {}),
     }
+
+
+def _last_ejection(endpoint: EndpointData, scoreboard: Scoreboard) -> dict[str, Any]:
+    """Which counter tripped and what it had reached; {} when there was no ejection."""
+    health = scoreboard.endpoint_health(endpoint["slot"])
+    if not health["ejected_by"]:
+        return {}
+    return {"counter": health["ejected_by"], "value": health["ejected_at"]}
 
 
 def _is_ready_in_discovery(endpoint: EndpointData) -> bool:

@@ -11,7 +11,7 @@ from meshproxy.snapshot.model import ClusterData, EndpointData
 
 def is_ejected(scoreboard: Scoreboard, slot: int) -> bool:
     """Whether outlier detection keeps an endpoint out at this moment."""
-    until_us = scoreboard.endpoint_health(slot)["ejected_until_us"]
+    until_us: int = scoreboard.endpoint_health(slot)["ejected_until_us"]
     return until_us > time.monotonic_ns() // 1000
 
 

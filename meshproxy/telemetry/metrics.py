@@ -22,7 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from meshproxy import __version__
-from meshproxy._fast.scoreboard import CONNECTION, HISTOGRAM_BOUNDS_MS
+from meshproxy._fast.scoreboard import CONNECTION, EJECTED_BY, HISTOGRAM_BOUNDS_MS
 from meshproxy.snapshot.model import ClusterData
 from meshproxy.telemetry.health import is_ejected
 from meshproxy.telemetry.status import ProxyStatus
@@ -209,6 +209,15 @@ class ScoreboardCollector(Collector):
             "Endpoints out for their failures.",
             labels=[_CLUSTER],
         )
+        ejections = {
+            counter: UnknownMetricFamily(
+                f"envoy_cluster_outlier_detection_ejections_enforced_{counter}",
+                f"Ejections because {counter} reached its threshold.",
+                labels=[_CLUSTER],
+            )
+            for counter in EJECTED_BY
+            if counter
+        }
         races = CounterMetricFamily(
             "meshproxy_keepalive_race_avoided",
             "Requests kept from a connection that its endpoint was closing.",
@@ -230,6 +239,8 @@ class ScoreboardCollector(Collector):
             total.add_metric([name], len(cluster["endpoints"]))
             out = sum(is_ejected(self._status.scoreboard, e["slot"]) for e in cluster["endpoints"])
             ejected.add_metric([name], out)
+            for counter, count in self._status.scoreboard.cluster_ejections(cluster["id"]).items():
+                ejections[counter].add_metric([name], count)
             for key, how in _RACES_AVOIDED.items():
                 races.add_metric([name, how], counters[key])
             for reason, count in self._status.scoreboard.cluster_retries(cluster["id"]).items():
@@ -244,6 +255,7 @@ class ScoreboardCollector(Collector):
         yield moves
         yield from families.values()
         yield from self._collect_health_checks()
+        yield from ejections.values()
         yield races
         yield retries
         yield by_class

@@ -20,7 +20,6 @@ def clear_new_slots(scoreboard: Scoreboard, before: SnapshotData, update: Snapsh
         for slot in _route_slots(host) - _route_slots(before["virtual_hosts"].get(host_id)):
             scoreboard.clear_route(slot)
 
-
     for slot in _split_slots(update) - _split_slots(before):
         scoreboard.clear_route(slot)
 

@@ -60,6 +60,9 @@ async def test_failures_seen_by_two_workers_eject_for_both(rig: Rig) -> None:
     )
     assert event["for_ms"] >= 30_000
     assert proxy.board.cluster(0)["ejections"] == 1
+    assert proxy.board.cluster_ejections(0)["consecutive_5xx"] == 1
+    health = proxy.board.endpoint_health(proxy.slots[0, bad.port])
+    assert (health["ejected_by"], health["ejected_at"]) == ("consecutive_5xx", 4)
 
 
 async def test_percentage_holds_over_all_workers(rig: Rig) -> None:
