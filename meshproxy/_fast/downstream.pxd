@@ -69,6 +69,7 @@ cdef class Http1Downstream(Downstream):
     cdef bint is_stalled(self, uint64_t now) noexcept
     cdef uint64_t check_us(self) noexcept
     cdef int put(self, const char* p, size_t n) except -1
+    cdef bytes remote_ip(self)
     cdef int enter_head(self) except -1
     cdef int begin_close(self) except -1
     cdef int linger(self) except -1

@@ -4,12 +4,13 @@ from libc.string cimport memcpy, memset, strlen
 cimport cython
 
 from .access_log cimport LogEntry
-from .address cimport put_address
+from .address cimport put_address, put_ip
 from .bounds cimport *
 from .clib.epoll cimport *
 from .clib.socket cimport *
 from .edits cimport drop_header
 from .encode cimport *
+from .forwarded cimport edge_head
 from .headers cimport MAX_HEADERS, table_find
 from .http1 cimport *
 from .normalize cimport head_is_normal, normalized_head
@@ -299,6 +300,11 @@ cdef class Http1Downstream(Downstream):
                 self.refuse_head(400, FLAG_DPE, DETAIL_BAD_PATH, None)
                 return -1
             request_parse(h, normal, <uint32_t>len(normal), <uint32_t>len(normal) + 1)
+        if self.rt.is_edge:
+            normal = edge_head(h, self.remote_ip(), self.rt.trusted_hops)
+            if request_parse(h, normal, <uint32_t>len(normal), <uint32_t>len(normal) + 1) < 0:
+                self.refuse_large(h.error_status, h.error_detail, n)
+                return -1
         self.is_http10 = h.minor == 0
         self.requests += 1
         self.keep_alive = h.keep_alive and self.requests != self.rt.bounds.requests
@@ -571,6 +577,10 @@ cdef class Http1Downstream(Downstream):
         if self.state == DS_HEAD and self.held is None:
             self.close_now()
         return 0
+
+    cdef bytes remote_ip(self):
+        cdef char ip[ADDRESS_ROOM]
+        return ip[:put_ip(ip, &self.remote)]
 
     cdef const char* remote_text(self, size_t* n) noexcept:
         if self.remote_len == 0:

@@ -23,7 +23,8 @@ cdef class Engine:
     `worker` is this worker's scoreboard column, 1..scoreboard.workers. Options: `access_log_fd`
     (-1 off; stays the caller's), `access_log_format` ("text" or "json"), `explain_header` (True: a
     request with `x-meshproxy-explain: 1` gets a response header of that name, which tells the decision),
-    `limits` ({name: number}: bounds.pyx), `path_normalization` ("none", "base", "merge_slashes", "decode_and_merge_slashes"; ISTIO 3.14).
+    `limits` ({name: number}: bounds.pyx), `path_normalization` ("none", "base", "merge_slashes", "decode_and_merge_slashes"; ISTIO 3.14),
+    `use_remote_address` (True: an edge) and `xff_num_trusted_hops`, as in Envoy.
     """
 
     def __cinit__(self, loop, Scoreboard scoreboard, int worker, dict options):
@@ -38,6 +39,8 @@ cdef class Engine:
             self.overload.start()
         self.rt.reactor.on_batch_end = self.flush_log
         self.rt.path_mode = <PathMode><int>PATH_MODES.index(options.get("path_normalization", "base"))
+        self.rt.is_edge = bool(options.get("use_remote_address", False))
+        self.rt.trusted_hops = options.get("xff_num_trusted_hops", 0)
         self.rt.explains = bool(options.get("explain_header", False))
         self.set_access_log(options.get("access_log_fd", -1), options.get("access_log_format", "text"))
 

@@ -1,5 +1,10 @@
 # forwarded.pxd: what X-Forwarded-* says about who sent a request, and how far it is believed (ISTIO 3.14). Pure.
 from .headers cimport RequestView
+from .http1 cimport RequestHead
 
-# The client as the mesh sees it: the last X-Forwarded-For entry, with port 0, else the peer ("10.0.0.9:41234").
-cdef bytes client_address(const RequestView* v, const char* peer, size_t n)
+# The client as the mesh sees it: the X-Forwarded-For entry in front of those that `hops` trusted proxies appended,
+# with port 0, else the peer ("10.0.0.9:41234").
+cdef bytes client_address(const RequestView* v, const char* peer, size_t n, int hops)
+# The head as a proxy at the edge believes it: peer ("10.0.0.9", "::1") appended to X-Forwarded-For, its scheme unless
+# `hops` proxies in front are trusted to say it, and nothing of what only the mesh may say.
+cdef bytes edge_head(const RequestHead* h, bytes peer, int hops)

@@ -77,7 +77,7 @@ cdef class Stage:
             r.cluster.column.rq_total += 1
             r.cluster.column.rq_active += 1
         if r.route.hash_count:
-            r.has_hash = request_hash(r.route, &h.view, client_address(&h.view, source, len(source)), &r.hash,
+            r.has_hash = request_hash(r.route, &h.view, client_address(&h.view, source, len(source), 0), &r.hash,
                                       [] if r.route.cookies else None)
         if r.route.fault is not None and r.route.fault.draws_delay(&self.random):
             r.flags |= FLAG_DI
@@ -107,7 +107,7 @@ cdef class Stage:
         cdef Endpoint endpoint
         cdef PickRequest request
         if route is None or route.hash_count == 0 or arm >= len(route.cluster_ids) or not request_hash(
-                route, &h.view, client_address(&h.view, source, len(source)), &request.hash, None):
+                route, &h.view, client_address(&h.view, source, len(source), 0), &request.hash, None):
             return -1
         cluster = self.snapshot.cluster_of(route, arm)
         if cluster is None or cluster.policy not in ("RING_HASH", "MAGLEV"):

@@ -35,6 +35,8 @@ cdef class Runtime:
     cdef bint is_draining
     cdef bint explains             # x-meshproxy-explain: 1 is answered with the decision
     cdef PathMode path_mode
+    cdef bint is_edge              # clients are strangers: what X-Forwarded-* says of them is made here
+    cdef int trusted_hops          # proxies in front whose X-Forwarded-For entries are believed
     cdef Bounds bounds
     cdef bint is_shedding          # memory is short: new requests get 503
     cdef uint64_t resident_bytes   # as Overload saw it last

@@ -25,6 +25,8 @@ cdef class Runtime:
         self.log = None
         self.is_draining = self.explains = self.is_shedding = False
         self.path_mode = PATH_BASE
+        self.is_edge = False
+        self.trusted_hops = 0
         bounds_fill(&self.bounds, limits, scoreboard.workers)
         self.downstream_count = self.upstream_count = self.stream_count = 0
         self.mirror_count = 0

@@ -482,4 +482,4 @@ cdef class Stream(Attempts):
     cdef bytes client(self, const RequestView* v):
         cdef size_t n = 0
         cdef const char* p = self.downstream.remote_text(&n)
-        return client_address(v, p, n)
+        return client_address(v, p, n, self.rt.trusted_hops)

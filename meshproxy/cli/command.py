@@ -205,6 +205,30 @@ def cli() -> None:
     envvar="MESHPROXY_EXPLAIN_HEADER",
     help="Answer a request that says `x-meshproxy-explain: 1` with the decision, in that header.",
 )
+@flag(
+    "--path-normalization",
+    type=click.Choice(
+        ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"], case_sensitive=False
+    ),
+    default="BASE",
+    show_default=True,
+    help="Of the path that is matched and sent, as Istio's mesh option of this name.",
+)
+@click.option(
+    "--use-remote-address",
+    is_flag=True,
+    envvar="MESHPROXY_USE_REMOTE_ADDRESS",
+    help="Clients are strangers: their address goes behind X-Forwarded-For, and what only the mesh"
+    " may say is dropped.",
+)
+@flag(
+    "--xff-num-trusted-hops",
+    type=click.IntRange(0, 100),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Proxies in front whose X-Forwarded-For entries are believed.",
+)
 @limit_flag
 @flag(
     "--health-checks",
@@ -233,6 +257,9 @@ def run(
     access_log_format: str,
     log_level: str,
     explain_header: bool,
+    path_normalization: str,
+    use_remote_address: bool,
+    xff_num_trusted_hops: int,
     health_checks: str,
     limit: tuple[tuple[str, int], ...],
     drain_ms: int,
@@ -254,6 +281,9 @@ def run(
             access_log=access_log,
             access_log_format="json" if access_log_format == "json" else "text",
             explain_header=explain_header,
+            path_normalization=path_normalization.lower(),
+            use_remote_address=use_remote_address,
+            xff_num_trusted_hops=xff_num_trusted_hops,
             health_checks=health_checks == "on",
             limits=dict(limit),
             drain_ms=drain_ms,

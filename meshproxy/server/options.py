@@ -21,5 +21,8 @@ class Options:
     access_log_format: Literal["text", "json"]
     explain_header: bool
     health_checks: bool
+    path_normalization: str  # in lower case
+    use_remote_address: bool
+    xff_num_trusted_hops: int
     limits: dict[str, int]  # in bytes, milliseconds or pieces; what is absent has its default
     drain_ms: int
