@@ -1,4 +1,4 @@
-"""Who sent a request: X-Forwarded-*, X-Request-Id, x-envoy-*, beside a workload and at the edge."""
+"""Who sent a request: X-Forwarded-*, X-Request-Id, x-envoy-*; in a mesh and at its edge."""
 
 from __future__ import annotations
 
