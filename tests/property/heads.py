@@ -122,6 +122,25 @@ def chunked(body: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
+@st.composite
+def coded(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """Draw (body, its chunks), with extensions, zeros before sizes, and trailers."""
+    pieces = draw(st.lists(st.binary(min_size=1, max_size=20), max_size=4))
+    extensions = st.one_of(
+        st.just(b""),
+        tokens.map(lambda name: b";" + name),
+        st.tuples(tokens, tokens).map(lambda pair: b";%b=%b" % pair),
+        tokens.map(lambda value: b';a="%b"' % value),
+    )
+    out = b""
+    for piece in [*pieces, b""]:
+        size = b"0" * draw(st.integers(0, 2)) + draw(st.sampled_from([b"%x", b"%X"])) % len(piece)
+        out += size + draw(extensions) + b"\r\n"
+        out += piece + b"\r\n" if piece else b""
+    trailers = draw(st.lists(st.tuples(names, values), max_size=2))
+    return b"".join(pieces), out + b"".join(b"%b: %b\r\n" % pair for pair in trailers) + b"\r\n"
+
+
 NASTY = [
     *(bytes([code]) for code in (0, 9, 10, 11, 12, 13, 27, 32, 127, 128, 255)),
     *(b":", b";", b",", b"/", b"?", b"#", b"@", b"[", b"]", b"%", b'"', b"\\", b"=", b"-", b"+"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from corpus.http1.cases import Case, load
 from corpus.http1.feed import Feed
-from property.oracles import ORACLES, Seen
+from property.oracles import ORACLES, Seen, with_h11
 
 from meshproxy._fast import inspect
 
@@ -67,6 +67,30 @@ def test_what_ours_takes_llhttp_and_h11_take(case: Case) -> None:
             assert seen.target == ours["target"], name
         if heading != "Close in HTTP 1.0" and (name == "llhttp" or ours["version"] == "1.1"):
             assert seen.keep_alive == ours["keep_alive"], name
+
+
+RESPONSES = [case for case in load() if case.kind == "response" and len(case.data) < 9000]
+# Refused by ours alone, and why.
+RESPONSES_STRICTER = [
+    "Length that is too large",  # kept below 2**63
+    "Chunked in HTTP 1.0",  # RFC 9112 6.1: faulty framing
+    "HTTP 2.0",  # neither 1.0 nor 1.1
+    "HTTP 0.9",
+    "Reason with DEL",  # RFC 9112 4: HTAB, SP, VCHAR, obs-text
+    "Too many fields",
+]
+
+
+@pytest.mark.parametrize("case", RESPONSES, ids=lambda case: case.name)
+def test_response_that_ours_takes_or_refuses_is_judged_alike(case: Case) -> None:
+    oracles = {"llhttp": ORACLES["llhttp"](case.data, "response")}
+    oracles["h11"] = with_h11(case.data, "response", case.method)
+    taken = {name: seen for name, seen in oracles.items() if seen is not None and seen.has_head}
+    heading = case.name.partition(": ")[2]
+    if case.events[-1].startswith("refused"):
+        assert len(taken) < 2 or heading in RESPONSES_STRICTER, "both take it: list why"
+    elif not case.events[-1].startswith("more"):
+        assert taken, "neither of the others takes it"
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)

@@ -21,7 +21,7 @@ from corpus.http1.cases import load
 from corpus.http1.feed import Feed, events_of
 from hypothesis import example, given
 from hypothesis import strategies as st
-from property.heads import chunked, edits, mutate, requests, responses
+from property.heads import chunked, coded, edits, mutate, requests, responses
 from property.oracles import ORACLES, Seen
 from property.profile import bounded
 
@@ -190,3 +190,19 @@ def test_chunk_decoder_equals_the_grammar(
             for sent in (data, spaceless)
         ]
         assert body in [seen.body for seen in readings if seen is not None]
+
+
+@pytest.mark.parametrize("kind", ["request", "response"])
+@bounded(300)
+@given(coded(), cuts)
+def test_chunks_with_extensions_and_trailers_agree_with_llhttp_and_h11(
+    kind: str, message: tuple[bytes, bytes], where: list[float]
+) -> None:
+    body, data = message
+    behind = b"GET /next HTTP/1.1\r\n"
+    assert inspect.decode_chunked(pieces_of(data + behind, where)) == (body, behind, True)
+    start = b"POST / HTTP/1.1\r\nHost: a" if kind == "request" else b"HTTP/1.1 200 OK"
+    for name, oracle in ORACLES.items():
+        seen = oracle(start + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + data, kind)
+        assert seen is not None and seen.is_complete, name
+        assert seen.body == body, name

@@ -63,10 +63,7 @@ def test_operation_on_framing_is_told_to_have_no_effect(verb: str, name: str) ->
     ]
 
 
-CODED = (
-    b"POST /a HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n"
-    b"3\r\nabc\r\n0\r\n\r\n"
-)
+CODED = b"POST /a HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 EDITS: Any = [
     {"remove": FRAMING, "set": [], "add": []},
     {"remove": [], "set": [(name, ["5"]) for name in FRAMING], "add": []},

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from corpus.http1.feed import events_of
 from corpus.smuggling.attacks import Attack, load
 from security.recorders import H11Server, InLoop, LlhttpServer, Nginx, Recorder, Seen, nginx
 from support.engine import Peer, Proxy, Rig, until
@@ -131,6 +132,14 @@ def test_nginx_reads_what_the_proxy_counted(real_nginx: Nginx | None, case: Atta
         await play(rig, case, real_nginx)
 
     rig.run(test, {})
+
+
+@pytest.mark.parametrize("kind", ["request", "response"])
+def test_attack_in_segments_of_one_byte_gets_the_same_verdict(kind: str) -> None:
+    for case in load(kind):
+        if len(case.data) < 2000:
+            bytewise = [case.data[i : i + 1] for i in range(len(case.data))]
+            assert events_of(bytewise, kind) == events_of([case.data], kind), case.name
 
 
 def test_attacks_are_as_many_as_promised_and_each_has_a_source() -> None:
