@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from meshproxy.cli.command import cli, files_flag, flag, output_flag, request_flags, scope_flags
+from meshproxy.cli.command import cli
+from meshproxy.cli.flag import files_flag, flag, output_flag, request_flags, scope_flags
 from meshproxy.cli.values import parse_duration_us, parsed_by
 
 if TYPE_CHECKING:

@@ -102,16 +102,7 @@ class Control:
             options.workers,
             self.scoreboard,
             [sock.fileno() for sock in self._sockets.traffic],
-            {
-                "access_log": options.access_log,
-                "access_log_format": options.access_log_format,
-                "drain_ms": options.drain_ms,
-                "explain_header": options.explain_header,
-                "path_normalization": options.path_normalization,
-                "use_remote_address": options.use_remote_address,
-                "xff_num_trusted_hops": options.xff_num_trusted_hops,
-                "limits": options.limits,
-            },
+            options.for_workers(),
             lambda: self.snapshot,
         )
         self._handle_signals()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from meshproxy.listen import Address, ListenSpec
 from meshproxy.snapshot.scope import Scope
@@ -26,3 +26,16 @@ class Options:
     xff_num_trusted_hops: int
     limits: dict[str, int]  # in bytes, milliseconds or pieces; what is absent has its default
     drain_ms: int
+
+    def for_workers(self) -> dict[str, Any]:
+        """Make the `options` of the start message."""
+        return {
+            "access_log": self.access_log,
+            "access_log_format": self.access_log_format,
+            "drain_ms": self.drain_ms,
+            "explain_header": self.explain_header,
+            "path_normalization": self.path_normalization,
+            "use_remote_address": self.use_remote_address,
+            "xff_num_trusted_hops": self.xff_num_trusted_hops,
+            "limits": self.limits,
+        }

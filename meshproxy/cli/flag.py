@@ -1,0 +1,127 @@
+"""Flags that several verbs share, and how each has its environment variable."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from meshproxy.cli.values import parse_header, parse_labels, parse_locality, parsed_by
+from meshproxy.listen import parse_listen
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def flag(name: str, *names: str, **settings: Any) -> Callable[[_Command], _Command]:
+    """A click option that MESHPROXY_<NAME> can set too."""
+    variable = "MESHPROXY_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, *names, envvar=variable, show_envvar=False, **settings)
+
+
+def files_flag(command: _Command) -> _Command:
+    return flag(
+        "--file",
+        "-f",
+        "paths",
+        multiple=True,
+        required=True,
+        type=click.Path(),
+        metavar="PATH",
+        help="Manifest file, folder or - for standard input. Repeatable.",
+    )(command)
+
+
+def listen_flag(command: _Command) -> _Command:
+    return flag(
+        "--listen",
+        multiple=True,
+        callback=parsed_by(parse_listen),
+        default=["127.0.0.1:8080"],
+        metavar="ADDR:PORT[=SERVICE:PORT[/tcp]]",
+        help="Repeatable. Bound to a service port, it serves that service whatever the Host header"
+        " says; /tcp balances connections instead of requests.  [default: 127.0.0.1:8080]",
+    )(command)
+
+
+def limit_flag(command: _Command) -> _Command:
+    def parse(text: str) -> tuple[str, int]:
+        from meshproxy.cli.limit import parse_limit
+
+        return parse_limit(text)
+
+    return flag(
+        "--limit",
+        multiple=True,
+        callback=parsed_by(parse),
+        metavar="NAME=VALUE",
+        help="What one client may ask, such as body=10MiB, head-time=10s or connections=1000;"
+        " docs/limits.md names them all. Repeatable.",
+    )(command)
+
+
+def scope_flags(command: _Command) -> Callable[..., Any]:
+    """Who the proxy is, and so who sends the requests: the command gets it as `scope`."""
+
+    @flag(
+        "--namespace",
+        default=lambda: os.environ.get("POD_NAMESPACE") or "default",
+        show_default="$POD_NAMESPACE, else default",
+        metavar="NS",
+        help="Namespace of the proxy: where short service names resolve.",
+    )
+    @flag(
+        "--locality",
+        callback=parsed_by(parse_locality),
+        default="",
+        metavar="REGION[/ZONE[/SUBZONE]]",
+        help="Where the proxy is, for localityLbSetting and trafficDistribution.",
+    )
+    @flag(
+        "--labels",
+        callback=parsed_by(parse_labels),
+        default="",
+        metavar="K=V[,K=V]...",
+        help="Labels of the proxy's pod, for sourceLabels, failoverPriority, workloadSelector.",
+    )
+    @functools.wraps(command)
+    def with_scope(
+        *args: Any, namespace: str, locality: str, labels: dict[str, str], **rest: Any
+    ) -> Any:
+        from meshproxy.snapshot.scope import Scope
+
+        return command(*args, scope=Scope(namespace, labels=labels, locality=locality), **rest)
+
+    return with_scope
+
+
+def request_flags(command: _Command) -> _Command:
+    """A request: the command gets it as `url`, `method` and `headers`."""
+    decorators = (
+        click.argument("url"),
+        flag("--request", "-X", "method", default="GET", show_default=True, metavar="METHOD"),
+        click.option(
+            "-H",
+            "--header",
+            "headers",
+            multiple=True,
+            callback=parsed_by(parse_header),
+            metavar="'NAME: VALUE'",
+            help="Repeatable.",
+        ),
+    )
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+def output_flag(command: _Command) -> _Command:
+    return flag(
+        "--output",
+        "-o",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+    )(command)
