@@ -28,7 +28,7 @@ cdef int compare_points(const void* a, const void* b) noexcept nogil:
 
 
 # Hash of key "_" i; `text` holds the key and "_" and has room for ten digits.
-cdef inline uint64_t point_hash(char* text, size_t n, uint32_t i) noexcept nogil:
+cdef inline uint64_t point_hash(char* text, size_t n, uint32_t i) except? 0:
     cdef char digits[10]
     cdef int count = 0, k
     while True:

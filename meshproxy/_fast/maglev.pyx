@@ -1,3 +1,5 @@
+from math import isqrt
+
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
@@ -62,8 +64,9 @@ def table_of_shares(keys, shares, uint32_t size):
     cdef bytes key
     if n == 0:
         return b""
-    if size < 2:
-        raise ValueError("maglev: expected at least two slots")
+    # A step that divides the size never comes by all slots.
+    if size < 2 or any([size % step == 0 for step in range(2, isqrt(size) + 1)]):
+        raise ValueError(f"maglev: expected a prime number of slots, found {size}")
     table = <uint32_t*>malloc(size * sizeof(uint32_t))
     claims = <Claim*>malloc(n * sizeof(Claim))
     try:

@@ -13,7 +13,7 @@ from meshproxy import __version__
 def describe_versions() -> str:
     """One `name value` line each; the last says whether the compiled core is loaded."""
     lines = [f"meshproxy {__version__}", f"python {platform.python_version()}"]
-    lines += [f"{name} {_installed(name)}" for name in ("uvloop", "httptools")]
+    lines += [f"{name} {_installed(name)}" for name in ("uvloop", "httptools", "xxhash")]
     return "\n".join([*lines, *_describe_core()]) + "\n"
 
 

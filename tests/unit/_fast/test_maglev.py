@@ -91,3 +91,9 @@ def test_share_of_slots_moved_is_what_a_new_endpoint_takes() -> None:
     assert table_moved(before, before, [0, 1, 2, 3]) == 0
     assert table_moved(before, after, [0, 1, 2, 3]) == pytest.approx(0.2, abs=0.02)
     assert table_moved(before, build_table(keys, [1] * 5, 251), [0, 1, 2, 3]) == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 4, 65536, 5_000_009])
+def test_table_of_a_size_that_is_not_prime_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=f"prime number of slots, found {size}"):
+        build_table([b"127.0.0.1:80", b"127.0.0.1:81"], [1, 1], size)
