@@ -23,6 +23,7 @@ from benchmarks.machine import cores
 
 EXPECTED = Path(__file__).with_name("expected.json")
 ALLOWED = 1.03
+MOST_RUNS = 4
 SCENES = ("small", "mesh")
 
 
@@ -39,11 +40,22 @@ def main() -> int:
         run = options.profile or Path(folder)
         run.mkdir(exist_ok=True, parents=True)
         with upstream.Upstreams(3, cores()[0], Path(folder)) as upstreams:
-            counted = {scene: count(scene, upstreams.ports, run) for scene in SCENES}
+            counted = {scene: _least(scene, upstreams.ports, run) for scene in SCENES}
     found = {"built_with": _toolchain(), **counted}
     if options.update:
         EXPECTED.write_text(json.dumps(found, indent=2) + "\n")
     return _judge(found, json.loads(EXPECTED.read_text()))
+
+
+def _least(scene: str, ports: tuple[int, ...], run: Path) -> Counts:
+    """Count until two runs agree: on a busy machine timers fire in between and are counted too."""
+    counts = [count(scene, ports, run)]
+    for _ in range(MOST_RUNS - 1):
+        counts.append(count(scene, ports, run))
+        low, high = sorted(each["instructions"] for each in counts)[:2]
+        if high <= low * ALLOWED:
+            break
+    return min(counts, key=lambda each: each["instructions"])
 
 
 def _judge(found: dict[str, object], expected: dict[str, object]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import marshal
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -54,6 +55,7 @@ def count(scene: str, ports: tuple[int, ...], run: Path) -> Counts:
 
 def _snapshot(scene: str, ports: tuple[int, ...], folder: Path) -> Path:
     kind: Scene = "mesh" if scene == "mesh" else "plain"
+    shutil.rmtree(folder / "manifests", ignore_errors=True)
     builder = Builder("default", [parse_listen("127.0.0.1:0")])
     load_manifests(builder, [str(manifests(Site(folder, 0, ports, 1, kind)))])
     path = folder / "snapshot"
