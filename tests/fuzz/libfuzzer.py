@@ -67,9 +67,11 @@ def minimize(target: str) -> int:
             again.write_text(f'#!/bin/sh\nexec {" ".join(command(target))} {again} "$@"\n')
             again.chmod(0o755)
             chosen = ["-merge=1", "-use_counters=0", "-detect_leaks=0", f"-max_len={LONGEST}"]
-            spawn(target, str(again), *chosen, small, begin, str(OUT / "learnt" / target))
+            lines = spawn(target, str(again), *chosen, small, begin, str(OUT / "learnt" / target))
             again.unlink()
         inputs = [path.read_bytes() for path in Path(small).iterdir()]
+    if not inputs:
+        sys.exit(f"{target}: nothing to keep:\n{''.join(lines)[-2000:]}")
     keep(target, inputs)
     return len(inputs)
 
