@@ -18,6 +18,7 @@ from .admission cimport Admission
 from .buffer cimport Buffer
 from .clib.socket cimport sockaddr_in6
 from .http1 cimport ChunkDecoder, RequestHead
+from .intake cimport IntakeVerdict
 from .stream cimport Downstream
 from .timer cimport Timer
 from .types cimport Detail
@@ -62,6 +63,9 @@ cdef class Http1Downstream(Downstream):
     cdef int process_head(self, const char* p, size_t n, bint is_ahead) except -2
     cdef ssize_t process_body(self, const char* p, size_t n) except -2
     cdef int refuse_head(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1
+    cdef int refuse_with(self, uint32_t status, uint32_t flag, Detail detail, bytes text, bytes lines) except -1
+    # What the flags of the proxy do not let in.
+    cdef int turn_away(self, RequestHead* h, IntakeVerdict verdict, size_t n) except -1
     cdef bint is_refused(self, RequestHead* h, bint is_ahead) except -1
     cdef int refuse_large(self, uint32_t status, Detail detail, size_t n) except -1
     cdef int end_stream(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1

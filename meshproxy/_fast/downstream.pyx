@@ -10,10 +10,10 @@ from .clib.epoll cimport *
 from .clib.socket cimport *
 from .edits cimport drop_header
 from .encode cimport *
-from .forwarded cimport edge_head
 from .headers cimport MAX_HEADERS, table_find
 from .http1 cimport *
-from .normalize cimport head_is_normal, normalized_head
+from .intake cimport INTAKE_BAD_PATH, INTAKE_REDIRECT, INTAKE_TAKEN, INTAKE_TOO_LARGE, IntakeVerdict
+from .normalize cimport head_is_normal
 from .reason cimport reason_text
 from .scan cimport scan_find, scan_put_decimal
 from .stream cimport Stream
@@ -279,7 +279,8 @@ cdef class Http1Downstream(Downstream):
     cdef int process_head(self, const char* p, size_t n, bint is_ahead) except -2:
         cdef RequestHead* h = &self.rt.request
         cdef Stream stream
-        cdef bytes normal              # keeps the parsed bytes until start() returned
+        cdef bytes taken               # keeps the parsed bytes until start() returned
+        cdef IntakeVerdict verdict
         cdef int used = request_parse(h, p, <uint32_t>n, <uint32_t>self.rt.bounds.head_bytes)
         if used == NEED_MORE:
             if n > self.rt.bounds.request_line_bytes and (
@@ -293,17 +294,10 @@ cdef class Http1Downstream(Downstream):
             return -1
         if self.is_refused(h, is_ahead):
             return -1
-        if not head_is_normal(h, self.rt.path_mode):
-            normal = normalized_head(h, p, <size_t>used, self.rt.path_mode)
-            if normal is None:
-                self.rt.column.codec_error += 1
-                self.refuse_head(400, FLAG_DPE, DETAIL_BAD_PATH, None)
-                return -1
-            request_parse(h, normal, <uint32_t>len(normal), <uint32_t>len(normal) + 1)
-        if self.rt.is_edge:
-            normal = edge_head(h, self.remote_ip(), self.rt.trusted_hops)
-            if request_parse(h, normal, <uint32_t>len(normal), <uint32_t>len(normal) + 1) < 0:
-                self.refuse_large(h.error_status, h.error_detail, n)
+        if self.rt.intake.is_edge or not head_is_normal(h, self.rt.intake.path_steps):
+            taken = self.rt.intake.take(h, p, <size_t>used, self.remote_ip(), &verdict)
+            if verdict != INTAKE_TAKEN:
+                self.turn_away(h, verdict, n)
                 return -1
         self.is_http10 = h.minor == 0
         self.requests += 1
@@ -386,6 +380,15 @@ cdef class Http1Downstream(Downstream):
             return False
         return True
 
+    cdef int turn_away(self, RequestHead* h, IntakeVerdict verdict, size_t n) except -1:
+        if verdict == INTAKE_REDIRECT:
+            return self.refuse_with(307, 0, DETAIL_BAD_PATH, b"",
+                                    b"location: %b\r\n" % self.rt.intake.location(h))
+        if verdict == INTAKE_TOO_LARGE:
+            return self.refuse_large(h.error_status, h.error_detail, n)
+        self.rt.column.codec_error += 1
+        return self.refuse_head(400, FLAG_DPE, DETAIL_BAD_PATH, None)
+
     # The codec gave up on what came: n bytes so far.
     cdef int refuse_large(self, uint32_t status, Detail detail, size_t n) except -1:
         cdef bytes reason = None
@@ -399,12 +402,14 @@ cdef class Http1Downstream(Downstream):
 
     # A head that is no request: answered here, without a stream, and the connection ends.
     cdef int refuse_head(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1:
+        return self.refuse_with(status, flag, detail, reason_text(detail, reason), b"")
+
+    cdef int refuse_with(self, uint32_t status, uint32_t flag, Detail detail, bytes text, bytes lines) except -1:
         cdef LogEntry e
-        cdef bytes text = reason_text(detail, reason)
         self.must_close = True
         self.held = None
         self.rt.begin_send()
-        self.respond_local(status, text, b"", True, None)
+        self.respond_local(status, text, lines, True, None)
         self.rt.column.downstream_rq_total += 1
         self.rt.column.downstream_rq_xx[status // 100] += 1
         if self.rt.log is not None:

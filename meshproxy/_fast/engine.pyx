@@ -2,9 +2,9 @@ from .access_log cimport AccessLog
 from .clib.socket cimport *
 from .endpoint cimport Endpoint
 from .downstream cimport DS_BODY, DS_CLOSED, DS_HEAD, Http1Downstream
+from .intake cimport Intake
 from .listener cimport Listener
 from .mirror cimport Mirror
-from .normalize cimport PathMode
 from .overload cimport Overload
 from .reactor cimport Handler, Reactor
 from .relay cimport RelaySide
@@ -13,18 +13,13 @@ from .scoreboard cimport Scoreboard
 from .stream cimport Downstream
 from .upstream cimport UP_BUSY, UP_IDLE, Pool, UpstreamConnection
 
-# In the order of PathMode.
-PATH_MODES = ("none", "base", "merge_slashes", "decode_and_merge_slashes")
-
-
 cdef class Engine:
     """The data plane of one worker, inside a running asyncio or uvloop loop.
 
     `worker` is this worker's scoreboard column, 1..scoreboard.workers. Options: `access_log_fd`
     (-1 off; stays the caller's), `access_log_format` ("text" or "json"), `explain_header` (True: a
     request with `x-meshproxy-explain: 1` gets a response header of that name, which tells the decision),
-    `limits` ({name: number}: bounds.pyx), `path_normalization` ("none", "base", "merge_slashes", "decode_and_merge_slashes"; ISTIO 3.14),
-    `use_remote_address` (True: an edge) and `xff_num_trusted_hops`, as in Envoy.
+    `limits` ({name: number}: bounds.pyx), and those of Intake.
     """
 
     def __cinit__(self, loop, Scoreboard scoreboard, int worker, dict options):
@@ -38,10 +33,9 @@ cdef class Engine:
             self.overload = Overload(self.rt)
             self.overload.start()
         self.rt.reactor.on_batch_end = self.flush_log
-        self.rt.path_mode = <PathMode><int>PATH_MODES.index(options.get("path_normalization", "base"))
-        self.rt.is_edge = bool(options.get("use_remote_address", False))
-        self.rt.trusted_hops = options.get("xff_num_trusted_hops", 0)
+        self.rt.intake = Intake(options)
         self.rt.explains = bool(options.get("explain_header", False))
+        self.rt.adds_lines = self.rt.explains or len(self.rt.intake.via) > 0
         self.set_access_log(options.get("access_log_fd", -1), options.get("access_log_format", "text"))
 
     @property

@@ -3,12 +3,14 @@
 from libc.stdint cimport uint32_t
 
 from .http1 cimport RequestHead, ResponseHead
+from .intake cimport Intake
 from .random cimport RandomState
 from .route cimport Route
 from .types cimport Span
 
-# What forwarding may put into variables besides the headers; all may be b"".
+# What forwarding may put into heads and variables besides the headers; all texts may be b"".
 cdef class Origin:
+    cdef Intake intake             # None: adds nothing
     cdef bytes remote              # "10.0.0.9:41234"
     cdef bytes cluster
     cdef bytes host                # the endpoint; b"" while none is picked

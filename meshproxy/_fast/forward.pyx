@@ -6,6 +6,7 @@ cimport cython
 
 from .edits cimport HeaderEdits, drop_header, lines_bytes
 from .encode cimport HeadChanges, encode_bound, request_encode
+from .headers cimport HF_DROP, HeaderTable, table_find
 from .template cimport FormatView
 from .types cimport BODY_NONE
 
@@ -45,6 +46,8 @@ cdef bytes edited_request(Route route, int arm, RequestHead* h, Origin origin, R
     v.minor = h.minor
     v.status = 0
     was = (h.view.base + h.view.authority.off)[:h.view.authority.len]
+    if origin.intake is not None and origin.intake.marks:
+        lines = origin.intake.mark_request(h, random)
     steps = route.request_steps(arm)
     if steps:
         known = known_values(route, origin)
@@ -60,6 +63,8 @@ cdef bytes edited_request(Route route, int arm, RequestHead* h, Origin origin, R
                      (h.view.base + h.view.target.off)[:h.view.target.len])
     if route.rewrite is not None and route.rewrite.authority:   # not for an arm's alone
         set_original(lines, h, b"x-envoy-original-host", own or was)
+        if origin.intake is not None and origin.intake.adds_host:
+            lines = with_host(lines, h, own or was)
     text = lines_bytes(lines)
     changes.target, changes.target_len = target, len(target)
     changes.authority, changes.authority_len = authority, len(authority)
@@ -76,6 +81,23 @@ cdef bytes edited_request(Route route, int arm, RequestHead* h, Origin origin, R
         return out[:request_encode(out, h, &changes, route.timeout_us, random, request_id)]
     finally:
         free(out)
+
+
+# The last member is not said twice, as in Envoy.
+cdef list with_host(list lines, RequestHead* h, bytes was):
+    cdef HeaderTable* t = &h.view.headers
+    cdef list members = []
+    cdef int i = table_find(t, h.view.base, b"x-forwarded-host", 16, 0)
+    while i >= 0:
+        if not t.fields[i].flags & HF_DROP:
+            members.append((h.view.base + t.fields[i].value)[:t.fields[i].value_len])
+        i = table_find(t, h.view.base, b"x-forwarded-host", 16, i + 1)
+    members += [value for name, value in lines if name.lower() == b"x-forwarded-host"]
+    if members and (<bytes>members[len(members) - 1]).rpartition(b",")[2].strip() == was:
+        return lines
+    drop_header(t, h.view.base, b"x-forwarded-host")
+    return [line for line in lines if line[0].lower() != b"x-forwarded-host"] + [
+        (b"x-forwarded-host", b",".join(members + [was]))]
 
 
 # What the client says of it is not believed.

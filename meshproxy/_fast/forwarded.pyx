@@ -6,6 +6,8 @@ MESH_ONLY = frozenset((
     b"x-request-id", b"x-envoy-internal", b"x-envoy-external-address", b"x-envoy-decorator-operation",
     b"x-envoy-downstream-service-cluster", b"x-envoy-downstream-service-node", b"x-envoy-original-path",
     b"x-envoy-original-host"))
+TRUSTED_ONLY = frozenset((b"x-forwarded-proto", b"x-forwarded-host"))
+TRACE = frozenset((b"traceparent", b"tracestate"))
 
 
 cdef list forwarded_for(const RequestView* v):
@@ -32,24 +34,36 @@ cdef bytes client_address(const RequestView* v, const char* peer, size_t n, int 
     return peer[:n] if n else b""
 
 
-cdef bytes edge_head(const RequestHead* h, bytes peer, int hops):
+cdef bint is_address(bytes text) noexcept:
+    cdef unsigned char address[16]
+    return inet_pton(AF_INET, text, address) == 1 or inet_pton(AF_INET6, text, address) == 1
+
+
+cdef bytes edge_head(const RequestHead* h, bytes peer, int hops, bint begins_trace):
     cdef const RequestView* v = &h.view
     cdef const HeaderTable* t = &v.headers
     cdef const HeaderField* f
     cdef int i
     cdef list lines = [v.base[:t.fields[0].name]] if t.count else [v.base[:h.head_len - 2]]
     entries = [entry.strip() for entry in forwarded_for(v)]
-    trusted = (<bytes>entries[len(entries) - hops]) if 0 < hops <= len(entries) else peer
-    keeps_proto = hops > 0 and t.slot[<int>H_X_FORWARDED_PROTO] >= 0
+    client = peer
+    if 0 < hops <= len(entries) and is_address(entries[len(entries) - hops]):
+        client = entries[len(entries) - hops]
+    dropped = MESH_ONLY
+    if hops == 0:
+        dropped = dropped | TRUSTED_ONLY | TRACE if begins_trace else dropped | TRUSTED_ONLY
     for i in range(t.count):
         f = &t.fields[i]
         name = (v.base + f.name)[:f.name_len]
-        if f.id == H_X_FORWARDED_FOR or (f.id == H_X_FORWARDED_PROTO and not keeps_proto) or (
-                name.lower() in MESH_ONLY):
-            continue
-        lines.append(b"%b: %b\r\n" % (name, (v.base + f.value)[:f.value_len]))
-    lines.append(b"x-forwarded-for: %b\r\n" % b", ".join(entries + [peer]))
-    if not keeps_proto:
+        if f.id != H_X_FORWARDED_FOR and name.lower() not in dropped:
+            lines.append(b"%b: %b\r\n" % (name, (v.base + f.value)[:f.value_len]))
+    if peer:
+        entries.append(peer)
+    if entries:
+        lines.append(b"x-forwarded-for: %b\r\n" % b", ".join(entries))
+    if hops == 0 or t.slot[<int>H_X_FORWARDED_PROTO] < 0:
         lines.append(b"x-forwarded-proto: http\r\n")
-    lines.append(b"x-envoy-external-address: %b\r\n\r\n" % trusted)
+    if client:
+        lines.append(b"x-envoy-external-address: %b\r\n" % client)
+    lines.append(b"\r\n")
     return b"".join(lines)

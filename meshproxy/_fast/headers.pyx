@@ -24,7 +24,8 @@ KNOWN = {
         "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms",
         "x-envoy-upstream-rq-timeout-alt-response", "x-envoy-expected-rq-timeout-ms",
         "x-envoy-upstream-alt-stat-name", "x-envoy-force-trace", "x-envoy-ip-tags",
-        "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout"],
+        "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-internal",
+        "x-envoy-upstream-stream-duration-ms"],
 }
 
 cdef struct KnownName:

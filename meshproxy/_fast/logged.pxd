@@ -15,6 +15,7 @@ cdef class LoggedRequest:
     cdef Span forwarded_for
     cdef Span user_agent
     cdef Span request_id
+    cdef bytes remote              # the client that X-Forwarded-For names, or None: the peer
 
     cdef int keep(self, const RequestView* v) except -1
     # A request id the proxy made, at s in base.

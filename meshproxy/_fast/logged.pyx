@@ -2,6 +2,8 @@ cimport cython
 
 from .headers cimport *
 
+cdef Span ROOT = Span(0, 1)        # of b"/"
+
 
 @cython.final
 cdef class LoggedRequest:
@@ -9,8 +11,14 @@ cdef class LoggedRequest:
         self.text = Buffer()
 
     cdef int keep(self, const RequestView* v) except -1:
+        cdef Span query
         self.copy(v.base, v.method_name, &self.method)
-        self.copy(v.base, v.target, &self.path)
+        if v.path.off == v.target.off:
+            self.copy(v.base, v.target, &self.path)
+        else:                           # absolute-form without a path (RFC 9112 3.2.1)
+            self.copy(b"/", ROOT, &self.path)
+            self.copy(v.base, v.target, &query)
+            self.path.len += query.len
         self.copy(v.base, v.authority, &self.authority)
         self.copy_field(v, v.headers.slot[<int>H_X_FORWARDED_FOR], &self.forwarded_for)
         self.copy_field(v, v.headers.slot[<int>H_USER_AGENT], &self.user_agent)

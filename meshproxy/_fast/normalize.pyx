@@ -25,23 +25,23 @@ cdef inline bint must_escape(char c) noexcept nogil:
     return c in (c'<', c'>', c'"', c'{', c'}', c'|', c'^', c'`')
 
 
-cdef bint path_is_normal(const char* p, size_t n, PathMode mode) noexcept nogil:
+cdef bint path_is_normal(const char* p, size_t n, int steps) noexcept nogil:
     cdef size_t i
     cdef char c, before = 0
-    if mode == PATH_NONE:
+    if steps == PATH_NONE:
         return True
     for i in range(n):
         c = p[i]
         if c == c'%' or c == c'\\' or must_escape(c):
             return False
         # "/." may be a dot segment or a hidden file: the slow way finds out
-        if before == c'/' and (c == c'.' or (c == c'/' and mode >= PATH_MERGE_SLASHES)):
+        if before == c'/' and (c == c'.' or (c == c'/' and steps & PATH_MERGE)):
             return False
         before = c
     return True
 
 
-cdef ssize_t normalize_path(char* out, const char* p, size_t n, PathMode mode) noexcept nogil:
+cdef ssize_t normalize_path(char* out, const char* p, size_t n, int steps) noexcept nogil:
     cdef size_t at = 0, i = 0
     cdef ssize_t stray = -1            # where the last "%" that begins no escape stands in out
     cdef int high, low, value
@@ -54,12 +54,12 @@ cdef ssize_t normalize_path(char* out, const char* p, size_t n, PathMode mode) n
         if c == c'%' and i + 2 < n and hex_value(p[i + 1]) >= 0 and hex_value(p[i + 2]) >= 0:
             high, low = hex_value(p[i + 1]), hex_value(p[i + 2])
             value = high * 16 + low
-            if value == 0:
+            if value == 0 and steps & PATH_NORMALIZE:
                 return -1
-            if is_unreserved(<char>value):
+            if is_unreserved(<char>value) and steps & PATH_NORMALIZE:
                 out[at] = <char>value
                 at += 1
-            elif mode == PATH_DECODE_MERGE_SLASHES and (value == c'/' or value == c'\\'):
+            elif steps & PATH_DECODE and (value == c'/' or value == c'\\'):
                 out[at] = c'/'
                 at += 1
             else:
@@ -67,7 +67,10 @@ cdef ssize_t normalize_path(char* out, const char* p, size_t n, PathMode mode) n
                 at += 3
             i += 3
             continue
-        if c == c'\\':
+        if not steps & PATH_NORMALIZE:
+            out[at] = c
+            at += 1
+        elif c == c'\\':
             out[at] = c'/'
             at += 1
         elif must_escape(c):
@@ -81,7 +84,20 @@ cdef ssize_t normalize_path(char* out, const char* p, size_t n, PathMode mode) n
         i += 1
     if stray >= 0:
         at = close_stray(out, stray, at)
-    return <ssize_t>remove_dots(out, at, mode >= PATH_MERGE_SLASHES)
+    if not steps & PATH_NORMALIZE:
+        return <ssize_t>at
+    return <ssize_t>remove_dots(out, at, steps & PATH_MERGE)
+
+
+cdef bint has_escaped_slash(const char* p, size_t n) noexcept nogil:
+    cdef size_t i
+    cdef int value
+    for i in range(2, n):
+        if p[i - 2] == c'%' and hex_value(p[i - 1]) >= 0 and hex_value(p[i]) >= 0:
+            value = hex_value(p[i - 1]) * 16 + hex_value(p[i])
+            if value == c'/' or value == c'\\':
+                return True
+    return False
 
 
 # "%2%65" must not become "%2e", which the upstream would decode once more: as in Envoy, such a "%" is escaped.
@@ -129,23 +145,23 @@ cdef size_t remove_dots(char* path, size_t n, bint merges) noexcept nogil:
     return write
 
 
-cdef bytes normalized_head(const RequestHead* h, const char* p, size_t used, PathMode mode):
+cdef bytes normalized_head(const RequestHead* h, const char* p, size_t used, int steps):
     cdef size_t off = h.view.path.off, width = h.view.path.len
     cdef bytearray out = bytearray(3 * width + 1)
-    cdef ssize_t n = normalize_path(out, h.view.base + off, width, mode)
+    cdef ssize_t n = normalize_path(out, h.view.base + off, width, steps)
     if n < 0:
         return None
     return p[:off] + bytes(out[:n]) + p[off + width:used]
 
 
-def normalize(bytes path not None, int mode=PATH_BASE):
-    """The normal form of a path without query; mode 0 none, 1 base, 2 merge slashes, 3 decode and
-    merge slashes. Raises ValueError for an encoded NUL."""
+def normalize(bytes path not None, int steps=PATH_BASE):
+    """The normal form of a path without query; steps 0 none, 1 base, 3 merge slashes, 7 decode and
+    merge slashes, 4 decode slashes alone. Raises ValueError for an encoded NUL."""
     cdef bytearray out = bytearray(3 * len(path) + 1)
     cdef ssize_t n
-    if path_is_normal(path, len(path), <PathMode>mode):
+    if path_is_normal(path, len(path), steps):
         return path
-    n = normalize_path(out, path, len(path), <PathMode>mode)
+    n = normalize_path(out, path, len(path), steps)
     if n < 0:
         raise ValueError("path: an encoded NUL")
     return bytes(out[:n])

@@ -13,6 +13,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from .cluster cimport Cluster
 from .endpoint cimport Endpoint
 from .http1 cimport RequestHead, ResponseHead
+from .intake cimport Intake
 from .random cimport RandomState
 from .outlier cimport FailedAt
 from .retry cimport AttemptEnd
@@ -26,11 +27,12 @@ cdef class Stage:
     cdef Scoreboard scoreboard
     cdef Snapshot snapshot
     cdef RandomState random
+    cdef Intake intake
     cdef ResponseHead response     # without headers; every answer's, with its status
     cdef readonly list events      # what Cluster.report told, with "at_us"; the caller empties it
 
-    # Parses and normalizes; the bytes that h points into. Raises ValueError for a head that is refused.
-    cdef bytes parse(self, RequestHead* h, bytes head)
+    # As the flags have it; the bytes that h points into. Raises ValueError for a head that is refused.
+    cdef bytes parse(self, RequestHead* h, bytes head, bytes source)
 
 cdef class Rehearsal:
     cdef Stage stage

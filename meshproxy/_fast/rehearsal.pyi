@@ -1,5 +1,6 @@
 from typing import Any
 
+from meshproxy._fast.intake import Intake
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.snapshot.model import SnapshotData
 
@@ -10,10 +11,14 @@ OVERFLOW: int
 ENDS: dict[str, int]
 
 class Stage:
-    """Worker `worker` of a scoreboard that nobody else uses; random numbers come from `seed`."""
+    """Worker `worker` of a scoreboard that nobody else uses; random numbers come from `seed`.
+
+    `intake`: None = a proxy without flags."""
 
     events: list[dict[str, Any]]
-    def __init__(self, scoreboard: Scoreboard, worker: int, seed: int) -> None: ...
+    def __init__(
+        self, scoreboard: Scoreboard, worker: int, seed: int, intake: Intake | None = None
+    ) -> None: ...
     def apply(self, update: SnapshotData, now_us: int) -> None: ...
     def begin(self, head: bytes, source: bytes, now_us: int) -> Rehearsal: ...
     def reachable(self, head: bytes) -> set[int]: ...

@@ -1,10 +1,10 @@
 cimport cython
 
 from .balancer cimport PickRequest
-from .forwarded cimport client_address
 from .http1 cimport request_parse, response_parse
+from .intake cimport INTAKE_REDIRECT, INTAKE_TAKEN, IntakeVerdict
 from .limits cimport Limits
-from .normalize cimport PATH_BASE, head_is_normal, normalized_head
+from .normalize cimport head_is_normal
 from .outlier cimport FAILED_CONNECTED, FAILED_CONNECTING, FAILED_NOT, FailedAt
 from .random cimport random_seed
 from .reply cimport detail_text, flags_text
@@ -25,9 +25,11 @@ cdef const char* EMPTY_RESPONSE = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 @cython.final
 cdef class Stage:
-    """Worker `worker` of a scoreboard that nobody else uses; random numbers come from `seed`."""
+    """Worker `worker` of a scoreboard that nobody else uses; random numbers come from `seed`. `intake`: None = a
+    proxy without flags."""
 
-    def __cinit__(self, Scoreboard scoreboard, int worker, uint64_t seed):
+    def __cinit__(self, Scoreboard scoreboard, int worker, uint64_t seed, Intake intake=None):
+        self.intake = intake or Intake()
         self.scoreboard = scoreboard
         self.snapshot = Snapshot(scoreboard, worker)
         self.events = []
@@ -38,23 +40,25 @@ cdef class Stage:
         """Take over SnapshotData; requests in progress end on theirs."""
         self.snapshot = self.snapshot.apply(update, now_us)
 
-    cdef bytes parse(self, RequestHead* h, bytes head):
+    cdef bytes parse(self, RequestHead* h, bytes head, bytes source):
+        cdef IntakeVerdict verdict
         cdef int used = request_parse(h, head, len(head), len(head) + 1)
         if used <= 0:
             raise ValueError("the request is refused: "
                              + (<bytes>detail_text(h.error_detail)).decode() if used else "half a head")
-        if head_is_normal(h, PATH_BASE):
+        if not self.intake.is_edge and head_is_normal(h, self.intake.path_steps):
             return head
-        head = normalized_head(h, head, used, PATH_BASE)
-        if head is None:
-            raise ValueError("the request is refused: its path has an encoded NUL")
-        request_parse(h, head, len(head), len(head) + 1)
+        head = self.intake.take(h, head, used, source.rpartition(b":")[0].strip(b"[]"), &verdict)
+        if verdict == INTAKE_REDIRECT:
+            raise ValueError("the request is redirected: its path has an escaped slash")
+        if verdict != INTAKE_TAKEN:
+            raise ValueError("the request is refused: path_normalization_failed, or its head is too large")
         return head
 
     def begin(self, bytes head, bytes source, uint64_t now_us):
         """Decide where a request goes. `source`: its client, "10.0.0.9:41234". Raises ValueError when it is refused."""
         cdef RequestHead h
-        cdef bytes kept = self.parse(&h, head)
+        cdef bytes kept = self.parse(&h, head, source)
         cdef VirtualHost host = self.snapshot.host_of(&h.view, BY_HOST)
         cdef Rehearsal r = Rehearsal()
         r.stage = self
@@ -77,7 +81,7 @@ cdef class Stage:
             r.cluster.column.rq_total += 1
             r.cluster.column.rq_active += 1
         if r.route.hash_count:
-            r.has_hash = request_hash(r.route, &h.view, client_address(&h.view, source, len(source), 0), &r.hash,
+            r.has_hash = request_hash(r.route, &h.view, self.intake.client(&h.view, source, len(source)), &r.hash,
                                       [] if r.route.cookies else None)
         if r.route.fault is not None and r.route.fault.draws_delay(&self.random):
             r.flags |= FLAG_DI
@@ -87,7 +91,7 @@ cdef class Stage:
     def reachable(self, bytes head):
         """Ids of the clusters that the rules of a request's virtual host name."""
         cdef RequestHead h
-        cdef bytes kept = self.parse(&h, head)
+        cdef bytes kept = self.parse(&h, head, b"")
         cdef VirtualHost host = self.snapshot.host_of(&h.view, BY_HOST)
         cdef Route route
         cdef set found = set()
@@ -100,14 +104,14 @@ cdef class Stage:
         """Scoreboard slot of the endpoint that the hash of a request leads to in an arm of its route; -1 when
         it has no hash, or nothing to go to. Counts nothing, draws nothing."""
         cdef RequestHead h
-        cdef bytes kept = self.parse(&h, head)
+        cdef bytes kept = self.parse(&h, head, source)
         cdef VirtualHost host = self.snapshot.host_of(&h.view, BY_HOST)
         cdef Route route = host.match(&h.view) if host is not None else None
         cdef Cluster cluster = None
         cdef Endpoint endpoint
         cdef PickRequest request
         if route is None or route.hash_count == 0 or arm >= len(route.cluster_ids) or not request_hash(
-                route, &h.view, client_address(&h.view, source, len(source), 0), &request.hash, None):
+                route, &h.view, self.intake.client(&h.view, source, len(source)), &request.hash, None):
             return -1
         cluster = self.snapshot.cluster_of(route, arm)
         if cluster is None or cluster.policy not in ("RING_HASH", "MAGLEV"):

@@ -10,7 +10,7 @@ from .access_log cimport AccessLog
 from .bounds cimport Bound, Bounds
 from .clib.socket cimport iovec
 from .http1 cimport RequestHead, ResponseHead
-from .normalize cimport PathMode
+from .intake cimport Intake
 from .random cimport RandomState
 from .reactor cimport Reactor
 from .scoreboard cimport ProcessColumn, Scoreboard
@@ -34,9 +34,8 @@ cdef class Runtime:
     cdef AccessLog log             # None = off
     cdef bint is_draining
     cdef bint explains             # x-meshproxy-explain: 1 is answered with the decision
-    cdef PathMode path_mode
-    cdef bint is_edge              # clients are strangers: what X-Forwarded-* says of them is made here
-    cdef int trusted_hops          # proxies in front whose X-Forwarded-For entries are believed
+    cdef bint adds_lines           # some response may get a header line that its route does not know of
+    cdef Intake intake
     cdef Bounds bounds
     cdef bint is_shedding          # memory is short: new requests get 503
     cdef uint64_t resident_bytes   # as Overload saw it last

@@ -7,7 +7,6 @@ cimport cython
 
 from .bounds cimport bound_text, bounds_fill
 from .clib.system cimport CLOCK_REALTIME, clock_gettime, gmtime_r, time_t, timespec, tm
-from .normalize cimport PATH_BASE
 from .random cimport random_seed
 
 cdef const char* DAYS = "SunMonTueWedThuFriSat"
@@ -24,9 +23,8 @@ cdef class Runtime:
         self.snapshot = Snapshot(scoreboard, worker)
         self.log = None
         self.is_draining = self.explains = self.is_shedding = False
-        self.path_mode = PATH_BASE
-        self.is_edge = False
-        self.trusted_hops = 0
+        self.adds_lines = False
+        self.intake = Intake()
         bounds_fill(&self.bounds, limits, scoreboard.workers)
         self.downstream_count = self.upstream_count = self.stream_count = 0
         self.mirror_count = 0

@@ -1,6 +1,7 @@
 # snapshot.pxd: one immutable generation: domains, virtual hosts, clusters, listener bindings.
 # Invariant: nothing in a Snapshot changes after apply() returned it; a stream keeps the one it began with.
 from .cluster cimport Cluster
+from .forward cimport Origin
 from .headers cimport RequestView
 from .http1 cimport RequestHead
 from .random cimport RandomState
@@ -36,8 +37,5 @@ cdef class Snapshot:
     cdef Cluster cluster_of(self, Route route, int arm)
     cdef Cluster cluster_at(self, int cluster_id)
     cdef bint answered(self, Route route, RequestHead* h, dict answer) except -1
-    cdef int forward(self, Route route, Cluster cluster, RequestHead* h, bytes source_ip,
+    cdef int forward(self, Route route, Cluster cluster, RequestHead* h, Origin origin,
                      RandomState* random, dict answer) except -1
-
-# "address:port" of the client: `remote`, or what the last X-Forwarded-For names.
-cdef bytes client_of(const RequestView* v, bytes remote)

@@ -1,5 +1,6 @@
 from typing import Any
 
+from meshproxy._fast.intake import Intake
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.snapshot.model import ListenerData, SnapshotData
 
@@ -23,6 +24,7 @@ class Snapshot:
         seed: int = 0,
         source_ip: bytes = b"",
         is_live: bool = False,
+        intake: Intake | None = None,
     ) -> dict[str, Any]: ...
     def decide_connection(
         self,

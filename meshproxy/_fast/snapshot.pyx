@@ -3,18 +3,18 @@ from libc.stdint cimport uint64_t
 cimport cython
 
 from .balancer cimport PickRequest
-from .clib.socket cimport AF_INET, AF_INET6, inet_pton
 from .clib.system cimport atomic_add
 from .endpoint cimport Endpoint
-from .forward cimport Origin, edited_request
-from .headers cimport H_X_FORWARDED_FOR, HeaderTable, table_find
+from .forward cimport edited_request
+from .headers cimport H_HOST, HeaderField
 from .http1 cimport DEFAULT_HEAD_BYTES, RequestHead, request_parse
+from .intake cimport INTAKE_BAD_PATH, INTAKE_REDIRECT, INTAKE_TAKEN, Intake, IntakeVerdict
+from .normalize cimport head_is_normal
 from .random cimport RandomState, random_next, random_seed
 from .reactor cimport monotonic_us
 from .reply cimport detail_text
 from .router cimport request_hash
 from .scoreboard cimport Cursor
-from .normalize cimport PATH_BASE, head_is_normal, normalized_head
 from .types cimport *
 from .xxh64 cimport xxh64
 
@@ -49,23 +49,7 @@ cdef class Binding:
 
 
 cdef Binding BY_HOST = Binding()
-
-
-cdef bytes client_of(const RequestView* v, bytes remote):
-    cdef HeaderTable* t = <HeaderTable*>&v.headers
-    cdef int i = t.slot[<int>H_X_FORWARDED_FOR], last = -1
-    cdef unsigned char address[16]
-    while i >= 0:
-        last = i
-        i = table_find(t, v.base, b"x-forwarded-for", 15, i + 1)
-    if last < 0:
-        return remote
-    entry = (v.base + t.fields[last].value)[:t.fields[last].value_len].rpartition(b",")[2].strip()
-    if inet_pton(AF_INET, entry, address) == 1:
-        return entry + b":0"
-    if inet_pton(AF_INET6, entry, address) == 1:
-        return b"[" + entry + b"]:0"
-    return remote
+cdef Intake NO_FLAGS = Intake()
 
 
 # How many of the first n turns of a split took an arm to this cluster; `cluster_ids` are those of the arms.
@@ -91,6 +75,18 @@ cdef Endpoint pick_at(Cluster cluster, PickRequest* request, uint64_t turn):
         return cluster.pick(request)
     finally:
         cluster.use_turns(cluster.cursor)
+
+
+cdef list fields_of(const RequestHead* h):
+    cdef const HeaderField* f
+    cdef list found = []
+    cdef int i
+    for i in range(h.view.headers.count):
+        f = &h.view.headers.fields[i]
+        if f.id != H_HOST:
+            found.append(((h.view.base + f.name)[:f.name_len].lower().decode("latin-1"),
+                          (h.view.base + f.value)[:f.value_len].decode("latin-1")))
+    return found
 
 
 @cython.final
@@ -161,12 +157,13 @@ cdef class Snapshot:
         return None
 
     def decide(self, bytes head, int listener=-1, unsigned long long seed=0, bytes source_ip=b"",
-               bint is_live=False):
+               bint is_live=False, Intake intake=None):
         """What the proxy would do with a request head (bytes of an HTTP/1.1 head), and why.
 
         `seed` is the request's number: the answer is that of a proxy which has just started, has
         served `seed` requests of this rule and draws its random numbers from `seed`. `is_live`: turns
-        are those that the scoreboard's cursors stand at. No cursor moves and nothing is counted.
+        are those that the scoreboard's cursors stand at. No cursor moves and nothing is counted. `intake`:
+        None = a proxy without flags.
 
         Keys: outcome (`routed`, `redirect`, `direct_response`, `fault`, `no_route`, `no_cluster`,
         `no_healthy_upstream`, `bad_request`), status, detail (of an answer made here, else 0 and ""),
@@ -175,7 +172,8 @@ cdef class Snapshot:
         split_turn (-1 = no split), cluster (name or None), cluster_id, endpoint (text or None),
         endpoint_name, pick_turn, ring_point (-1 = no ring), hash (int or None), forwarded (the head as
         the upstream gets it, or b""), delay_ms, mirrors (cluster ids that get a copy), cors (`none`,
-        `preflight`, `allowed`), cors_lines (bytes pairs), target (normalized, "" = as it came). Raises ValueError if `head` is not whole.
+        `preflight`, `allowed`), cors_lines (bytes pairs), target (normalized, "" = as it came), fields (as
+        the flags leave them, (name, value) without Host; None = as they came), client (address, "" = unknown). Raises ValueError if `head` is not whole.
         """
         cdef RequestHead h
         cdef RandomState random
@@ -184,13 +182,16 @@ cdef class Snapshot:
         cdef Cluster cluster
         cdef int i, failing, used
         cdef unsigned long long turn
-        cdef bytes normal              # keeps the parsed bytes
+        cdef bytes peer, taken = None  # keeps the parsed bytes
+        cdef Origin origin = Origin()
+        cdef IntakeVerdict verdict
         answer = {"outcome": "no_route", "virtual_host": None, "virtual_host_id": -1,
                   "route_index": -1, "route": None, "rejected": [], "arm": -1, "split_turn": -1,
                   "cluster": None, "cluster_id": -1, "endpoint": None, "endpoint_name": "",
                   "pick_turn": -1, "ring_point": -1, "hash": None, "status": 404,
                   "detail": ROUTE_NOT_FOUND, "location": "", "body": b"", "forwarded": b"",
-                  "delay_ms": 0, "mirrors": [], "cors": "none", "cors_lines": [], "target": ""}
+                  "delay_ms": 0, "mirrors": [], "cors": "none", "cors_lines": [], "target": "",
+                  "fields": None, "client": ""}
         used = request_parse(&h, head, len(head), max(DEFAULT_HEAD_BYTES, len(head) + 1))
         if used == NEED_MORE:
             raise ValueError("expected a whole request head")
@@ -198,14 +199,25 @@ cdef class Snapshot:
             answer.update(outcome="bad_request", status=h.error_status,
                           detail=(<bytes>detail_text(h.error_detail)).decode())
             return answer
-        if not head_is_normal(&h, PATH_BASE):
-            normal = normalized_head(&h, head, used, PATH_BASE)
-            if normal is None:
-                answer.update(outcome="bad_request", status=400,
+        if intake is None:
+            intake = NO_FLAGS
+        if intake.is_edge or not head_is_normal(&h, intake.path_steps):
+            taken = intake.take(&h, head, used, source_ip, &verdict)
+            if verdict == INTAKE_REDIRECT:
+                answer.update(outcome="redirect", status=307, location=intake.location(&h).decode("latin-1"),
                               detail=(<bytes>detail_text(DETAIL_BAD_PATH)).decode())
                 return answer
-            request_parse(&h, normal, len(normal), len(normal) + 1)
+            if verdict != INTAKE_TAKEN:
+                answer.update(outcome="bad_request", status=400 if verdict == INTAKE_BAD_PATH else h.error_status,
+                              detail=(<bytes>detail_text(DETAIL_BAD_PATH if verdict == INTAKE_BAD_PATH
+                                                         else h.error_detail)).decode())
+                return answer
             answer["target"] = (h.view.base + h.view.target.off)[:h.view.target.len].decode("latin-1")
+            answer["fields"] = fields_of(&h)
+        peer = source_ip + b":0" if source_ip else b""
+        origin.intake = intake
+        origin.remote = intake.client(&h.view, peer, len(peer))
+        answer["client"] = origin.remote.rpartition(b":")[0].strip(b"[]").decode("latin-1")
         host = self.host_of(&h.view, self.bindings.get(listener, BY_HOST))
         if host is None:
             return answer
@@ -235,7 +247,7 @@ cdef class Snapshot:
         if cluster is not None:
             answer["pick_turn"] = (cluster.cursor.value if is_live
                                    else served_before(route.split, route.cluster_ids, answer["cluster_id"], seed))
-        self.forward(route, cluster, &h, source_ip, &random, answer)
+        self.forward(route, cluster, &h, origin, &random, answer)
         return answer
 
     def decide_connection(self, data, unsigned long long seed=0, bytes source_ip=b"", bint is_live=False):
@@ -278,24 +290,21 @@ cdef class Snapshot:
         return answer
 
     # As Stream does behind choose(), in its order, so that the same random state gives the same draws.
-    cdef int forward(self, Route route, Cluster cluster, RequestHead* h, bytes source_ip,
+    cdef int forward(self, Route route, Cluster cluster, RequestHead* h, Origin origin,
                      RandomState* random, dict answer) except -1:
         cdef PickRequest request
         cdef Endpoint endpoint
-        cdef Origin origin = Origin()
         cdef Span request_id
         cdef list copies = []
-        cdef bytes remote = client_of(&h.view, source_ip + b":0" if source_ip else b"")
         request.random = random
         request.attempt = 0
         request.now_us = monotonic_us()
         request.hash = 0
         request.has_hash = route.hash_count > 0 and request_hash(
-            route, &h.view, remote, &request.hash, None)
+            route, &h.view, origin.remote, &request.hash, None)
         if request.has_hash:
             answer["hash"] = request.hash
         if route.edits_request:
-            origin.remote = remote
             origin.cluster = cluster.log_name if cluster is not None else b""
         answer["forwarded"] = edited_request(route, answer["arm"], h, origin, random, &request_id)
         for cluster_id, ppm in route.mirrors:

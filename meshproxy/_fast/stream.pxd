@@ -53,6 +53,7 @@ cdef class Stream(Attempts):
     cdef bint is_delayed           # by an injected fault: the timer dispatches
     cdef bint is_preflight         # CORS answers it, behind a fault
     cdef bint explains             # the client asked for the decision, and may
+    cdef bint adds_lines           # the response gets header lines that its route does not know of
     cdef uint32_t status
     cdef Detail detail
     cdef uint64_t start_us

@@ -10,8 +10,7 @@ from .encode cimport chunk_head, encode_bound, request_encode
 from .explanation cimport explanation, take_explain
 from .fault cimport Fault
 from .forward cimport Origin, edited_request, response_lines
-from .forwarded cimport client_address
-from .headers cimport HeaderTable, RequestView
+from .headers cimport H_X_FORWARDED_FOR, HeaderTable, RequestView
 from .http1 cimport request_parse
 from .logged cimport log_target
 from .mirror cimport Mirror
@@ -69,7 +68,7 @@ cdef class Stream(Attempts):
     def __cinit__(self, Runtime rt, Downstream downstream):
         self.rt = rt
         self.downstream = downstream
-        self.is_counted = self.is_delayed = self.is_preflight = self.explains = False
+        self.is_counted = self.is_delayed = self.is_preflight = self.explains = self.adds_lines = False
         self.arm = -1
         self.status = 0
         self.detail = DETAIL_VIA_UPSTREAM
@@ -90,11 +89,14 @@ cdef class Stream(Attempts):
         self.framing = h.framing
         self.request_done = h.framing == BODY_NONE
         self.snapshot = self.rt.snapshot
-        if self.rt.explains:
-            self.explains = take_explain(h)
+        if self.rt.adds_lines:
+            self.explains = self.rt.explains and take_explain(h)
+            self.adds_lines = self.explains or len(self.rt.intake.via) > 0
         if self.rt.log is not None:
             self.logged = LoggedRequest()
             self.logged.keep(&h.view)
+            if h.view.headers.slot[<int>H_X_FORWARDED_FOR] >= 0:
+                self.logged.remote = self.client(&h.view)
         self.choose(h)
         if self.is_finished:
             return 0
@@ -168,7 +170,7 @@ cdef class Stream(Attempts):
         cdef uint32_t head_end = h.view.target.off + h.view.target.len
         cdef bytes edited
         request_id.off = request_id.len = 0
-        if not self.route.edits_request:
+        if not self.route.edits_request and not self.rt.intake.marks:
             if t.count:
                 head_end = t.fields[t.count - 1].value + t.fields[t.count - 1].value_len
             self.block_size = encode_bound(head_end, t)
@@ -292,14 +294,17 @@ cdef class Stream(Attempts):
         return self.downstream.respond_informational(h)
 
     cdef int on_response_head(self, ResponseHead* h, bint has_body) except -1:
+        cdef bytes lines
         if not self.accepts(h, has_body):
             return 0
         self.status = h.status
         self.response_started = True
-        if self.route.is_plain and not self.explains:
+        if self.route.is_plain and not self.adds_lines:
             return self.downstream.respond_head(h, has_body, <int64_t>(self.service_us // 1000), None)
-        return self.downstream.respond_head(h, has_body, <int64_t>(self.service_us // 1000),
-                                            self.response_lines_for(h))
+        lines = self.response_lines_for(h)
+        if self.rt.intake.via:
+            lines += lines_bytes(self.rt.intake.mark_response(h))
+        return self.downstream.respond_head(h, has_body, <int64_t>(self.service_us // 1000), lines)
 
     cdef bytes response_lines_for(self, ResponseHead* h):
         cdef RequestHead* request = NULL
@@ -325,6 +330,7 @@ cdef class Stream(Attempts):
 
     cdef Origin origin(self):
         cdef Origin origin = Origin()
+        origin.intake = self.rt.intake
         origin.remote = self.remote if self.remote is not None else b""
         if self.cluster is not None:
             origin.cluster = self.cluster.log_name
@@ -472,7 +478,10 @@ cdef class Stream(Attempts):
         e.minor = self.minor
         self.logged.fill(&e)
         log_target(&e, self.route, self.cluster, self.endpoint)
-        if self.downstream is not None:
+        if self.logged.remote is not None:
+            e.remote.p = self.logged.remote
+            e.remote.n = len(self.logged.remote)
+        elif self.downstream is not None:
             e.remote.p = self.downstream.remote_text(&n)
             e.remote.n = n
         self.rt.log.record(&e)
@@ -482,4 +491,4 @@ cdef class Stream(Attempts):
     cdef bytes client(self, const RequestView* v):
         cdef size_t n = 0
         cdef const char* p = self.downstream.remote_text(&n)
-        return client_address(v, p, n, self.rt.trusted_hops)
+        return self.rt.intake.client(v, p, n)

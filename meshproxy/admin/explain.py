@@ -55,7 +55,7 @@ class ExplainPage:
 
         proxy = self._proxy
         manifests = proxy.manifests if isinstance(proxy, HasManifests) else None
-        return Explainer(proxy.snapshot, proxy.scoreboard, manifests)
+        return Explainer(proxy.snapshot, proxy.scoreboard, manifests, intake=proxy.intake)
 
 
 def _text(decision: Decision | ConnectionDecision) -> str:

@@ -17,6 +17,7 @@ from meshproxy import __version__
 from meshproxy.cli.flag import (
     files_flag,
     flag,
+    intake_flags,
     limit_flag,
     listen_flag,
     output_flag,
@@ -28,6 +29,7 @@ from meshproxy.cli.values import (
     parse_admin,
     parse_duration_ms,
     parse_label,
+    parse_source,
     parse_workers,
     parsed_by,
 )
@@ -36,6 +38,7 @@ from meshproxy.listen import Address, ListenSpec, parse_resolver
 
 if TYPE_CHECKING:
     from meshproxy.check import Output
+    from meshproxy.snapshot.intake import IntakeOptions
     from meshproxy.snapshot.scope import Scope
 
 EXIT_INVALID_CONFIG = 3
@@ -95,30 +98,7 @@ def cli() -> None:
     envvar="MESHPROXY_EXPLAIN_HEADER",
     help="Answer a request that says `x-meshproxy-explain: 1` with the decision, in that header.",
 )
-@flag(
-    "--path-normalization",
-    type=click.Choice(
-        ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"], case_sensitive=False
-    ),
-    default="BASE",
-    show_default=True,
-    help="Of the path that is matched and sent, as Istio's mesh option of this name.",
-)
-@click.option(
-    "--use-remote-address",
-    is_flag=True,
-    envvar="MESHPROXY_USE_REMOTE_ADDRESS",
-    help="Clients are strangers: their address goes behind X-Forwarded-For, and what only the mesh"
-    " may say is dropped.",
-)
-@flag(
-    "--xff-num-trusted-hops",
-    type=click.IntRange(0, 100),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Proxies in front whose X-Forwarded-For entries are believed.",
-)
+@intake_flags
 @limit_flag
 @flag(
     "--health-checks",
@@ -147,9 +127,7 @@ def run(
     access_log_format: str,
     log_level: str,
     explain_header: bool,
-    path_normalization: str,
-    use_remote_address: bool,
-    xff_num_trusted_hops: int,
+    intake: IntakeOptions,
     health_checks: str,
     limit: tuple[tuple[str, int], ...],
     drain_ms: int,
@@ -171,9 +149,7 @@ def run(
             access_log=access_log,
             access_log_format="json" if access_log_format == "json" else "text",
             explain_header=explain_header,
-            path_normalization=path_normalization.lower(),
-            use_remote_address=use_remote_address,
-            xff_num_trusted_hops=xff_num_trusted_hops,
+            intake=intake,
             health_checks=health_checks == "on",
             limits=dict(limit),
             drain_ms=drain_ms,
@@ -220,7 +196,15 @@ def check(paths: tuple[str, ...], scope: Scope, output: Output, strict: bool) ->
     help="What a DNS name resolves to: nothing is looked up. Repeatable.",
 )
 @flag("--seed", type=int, default=0, show_default=True, help="For the weighted and random picks.")
+@click.option(
+    "--source-ip",
+    callback=parsed_by(parse_source),
+    default="",
+    metavar="ADDR",
+    help="Where the request comes from.  [default: unknown]",
+)
 @scope_flags
+@intake_flags
 @output_flag
 def explain(
     paths: tuple[str, ...],
@@ -230,7 +214,9 @@ def explain(
     source_labels: tuple[tuple[str, str], ...],
     addresses: tuple[tuple[str, list[str]], ...],
     seed: int,
+    source_ip: str,
     scope: Scope,
+    intake: IntakeOptions,
     output: str,
 ) -> int:
     """Say which rule, cluster and endpoint a request would get, and why.
@@ -242,9 +228,9 @@ def explain(
 
     caller = replace(scope, labels={**scope.labels, **dict(source_labels)})
     mesh = Mesh.from_files(
-        paths, caller.namespace, caller.labels, caller.locality, dict(addresses)
+        *(paths, caller.namespace, caller.labels, caller.locality, dict(addresses), intake)
     )
-    return run_explain(mesh, (method, url, headers), seed, output)
+    return run_explain(mesh, (method, url, headers), (seed, source_ip), output)
 
 
 @cli.group()
@@ -256,14 +242,19 @@ def export() -> None:
 @files_flag
 @listen_flag
 @scope_flags
+@intake_flags
 @flag("--output", "-o", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 def export_to_envoy(
-    paths: tuple[str, ...], listen: tuple[ListenSpec, ...], scope: Scope, output: str
+    paths: tuple[str, ...],
+    listen: tuple[ListenSpec, ...],
+    scope: Scope,
+    intake: IntakeOptions,
+    output: str,
 ) -> int:
     """Print an Envoy bootstrap of the manifests; what Envoy cannot say goes to standard error."""
     from meshproxy.cli.export import run_export
 
-    return run_export(paths, scope, listen, output)
+    return run_export(paths, scope, listen, intake, output)
 
 
 @cli.command()

@@ -20,19 +20,20 @@ EXIT_USAGE = 2
 def run_explain(
     mesh: Mesh,
     request: tuple[str, str, Sequence[tuple[str, str]]],
-    seed: int,
+    drawn: tuple[int, str],
     output: str,
 ) -> int:
-    """`request` is (method, url, headers). Verdicts go to standard error."""
+    """`request` is (method, url, headers), `drawn` (seed, source_ip). Verdicts go to standard
+    error."""
     for problem in mesh.problems:
         click.echo(problem, err=True)
     method, url, headers = request
     decision: Decision | ConnectionDecision
     try:
         if url.startswith(SCHEME):
-            decision = mesh.connect(url, seed)
+            decision = mesh.connect(url, *drawn)
         else:
-            decision = mesh.route(method, url, headers, seed)
+            decision = mesh.route(method, url, headers, *drawn)
     except ValueError as error:
         click.echo(f"Error: {error}", err=True)
         return EXIT_USAGE

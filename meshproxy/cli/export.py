@@ -14,18 +14,23 @@ from meshproxy.export import export_envoy
 from meshproxy.listen import ListenSpec
 from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
+from meshproxy.snapshot.intake import IntakeOptions
 from meshproxy.snapshot.scope import Scope
 
 
 def run_export(
-    paths: Sequence[str], scope: Scope, listen: Sequence[ListenSpec], output: str
+    paths: Sequence[str],
+    scope: Scope,
+    listen: Sequence[ListenSpec],
+    intake: IntakeOptions,
+    output: str,
 ) -> int:
     """Verdicts, and what Envoy cannot say, go to standard error."""
     builder = Builder(listeners=listen, scope=scope)
     for problem in load_manifests(builder, paths):
         click.echo(problem, err=True)
     addresses = {index: spec.address for index, spec in enumerate(listen)}
-    made = export_envoy(builder.snapshot, addresses)
+    made = export_envoy(builder.snapshot, addresses, intake)
     for note in made.notes:
         click.echo(f"note: {note}", err=True)
     if output == "json":

@@ -9,7 +9,13 @@ from typing import Any, TypeVar
 
 import click
 
-from meshproxy.cli.values import parse_header, parse_labels, parse_locality, parsed_by
+from meshproxy.cli.values import (
+    parse_header,
+    parse_labels,
+    parse_locality,
+    parse_via,
+    parsed_by,
+)
 from meshproxy.listen import parse_listen
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -95,6 +101,102 @@ def scope_flags(command: _Command) -> Callable[..., Any]:
         return command(*args, scope=Scope(namespace, labels=labels, locality=locality), **rest)
 
     return with_scope
+
+
+def intake_flags(command: _Command) -> Callable[..., Any]:
+    """What is believed and made of a request's head: the command gets it as `intake`."""
+
+    @flag(
+        "--path-normalization",
+        type=_word("NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"),
+        default="BASE",
+        show_default=True,
+        help="Of the path that is matched and sent, as Istio's mesh option of this name.",
+    )
+    @flag(
+        "--path-with-escaped-slashes-action",
+        type=_word(
+            *("KEEP_UNCHANGED", "REJECT_REQUEST"),
+            *("UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD"),
+        ),
+        default=None,
+        help="For %2F and %5C in a path.  [default: as --path-normalization has it]",
+    )
+    @click.option(
+        "--use-remote-address",
+        is_flag=True,
+        envvar="MESHPROXY_USE_REMOTE_ADDRESS",
+        help="Clients are strangers: their address goes behind X-Forwarded-For, and what only the"
+        " mesh may say is dropped.",
+    )
+    @flag(
+        "--xff-num-trusted-hops",
+        type=click.IntRange(0, 100),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Proxies in front whose X-Forwarded-For entries are believed.",
+    )
+    @click.option(
+        "--x-forwarded-host",
+        is_flag=True,
+        envvar="MESHPROXY_X_FORWARDED_HOST",
+        help="Where a rule rewrites Host, append the one before to X-Forwarded-Host.",
+    )
+    @flag(
+        "--via",
+        callback=parsed_by(parse_via),
+        default="",
+        metavar="NAME",
+        help="Append 1.1 NAME to Via, both ways.  [default: no Via is added]",
+    )
+    @flag(
+        "--traceparent",
+        type=_word("PASS", "BEGIN"),
+        default="PASS",
+        show_default=True,
+        help="BEGIN: a request without a valid traceparent begins a trace.",
+    )
+    @flag(
+        "--trace-sampling",
+        type=click.FloatRange(0, 100),
+        default=100.0,
+        show_default=True,
+        metavar="PERCENT",
+        help="Of the traces that begin here.",
+    )
+    @functools.wraps(command)
+    def with_intake(
+        *args: Any,
+        path_normalization: str,
+        path_with_escaped_slashes_action: str | None,
+        use_remote_address: bool,
+        xff_num_trusted_hops: int,
+        x_forwarded_host: bool,
+        via: str,
+        traceparent: str,
+        trace_sampling: float,
+        **rest: Any,
+    ) -> Any:
+        from meshproxy.snapshot.intake import IntakeOptions
+
+        intake = IntakeOptions(
+            path_normalization=path_normalization.lower(),
+            path_with_escaped_slashes_action=(path_with_escaped_slashes_action or "").lower(),
+            use_remote_address=use_remote_address,
+            xff_num_trusted_hops=xff_num_trusted_hops,
+            x_forwarded_host=x_forwarded_host,
+            via=via,
+            traceparent=traceparent.lower(),
+            trace_sampling=trace_sampling,
+        )
+        return command(*args, intake=intake, **rest)
+
+    return with_intake
+
+
+def _word(*words: str) -> click.Choice[str]:
+    return click.Choice(words, case_sensitive=False)
 
 
 def request_flags(command: _Command) -> _Command:

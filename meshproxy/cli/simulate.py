@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from meshproxy.cli.command import cli
-from meshproxy.cli.flag import files_flag, flag, output_flag, request_flags, scope_flags
+from meshproxy.cli.flag import (
+    files_flag,
+    flag,
+    intake_flags,
+    output_flag,
+    request_flags,
+    scope_flags,
+)
 from meshproxy.cli.values import parse_duration_us, parsed_by
 
 if TYPE_CHECKING:
@@ -132,6 +139,7 @@ def parse_rates(text: str) -> tuple[float, ...]:
 @flag("--seed", type=click.IntRange(0), default=0, show_default=True)
 @flag("--svg", type=click.Path(dir_okay=False), metavar="FILE", help="Draw the run as well.")
 @scope_flags
+@intake_flags
 @output_flag
 def simulate(
     paths: tuple[str, ...],

@@ -14,6 +14,7 @@ from meshproxy.listen import Address, parse_address
 MAX_WORKERS = 64  # columns of a scoreboard
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
+_VIA = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}(:\d{1,5})?")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
@@ -86,6 +87,20 @@ def parse_addresses(text: str) -> tuple[str, list[str]]:
     if not equals or not name or not all(is_address(address) for address in addresses):
         raise ValueError(f"expected NAME=ADDRESS[,ADDRESS]..., found {text!r}")
     return name, addresses
+
+
+def parse_source(text: str) -> str:
+    """An IP address; "" is unknown."""
+    if text and not is_address(text):
+        raise ValueError(f"expected an IP address, found {text!r}")
+    return text
+
+
+def parse_via(text: str) -> str:
+    """A name, or a host and its port (RFC 9110 7.6.3); "" is none."""
+    if text and not _VIA.fullmatch(text):
+        raise ValueError(f"expected a name such as edge-1 or a host:port, found {text!r}")
+    return text
 
 
 def parse_labels(text: str) -> dict[str, str]:

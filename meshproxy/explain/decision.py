@@ -140,7 +140,10 @@ class Decision:
             return None
         keys: list[str] = []
         for kind, name in route["hash_policies"]:
-            keys += [self.source_ip] if kind == "source_ip" else self.seen.values(kind, name)
+            if kind == "source_ip":
+                keys.append(self._answer["client"])
+            else:
+                keys += self.seen.values(kind, name)
         return ",".join(keys) or None
 
     @property
@@ -177,9 +180,11 @@ class Decision:
 
     @property
     def seen(self) -> RequestView:
-        """The request as rules see it: its path is normalized."""
+        """The request as rules see it: its path is normalized, and strangers are not believed."""
         target: str = self._answer["target"]
-        return replace(self.request, path=target) if target else self.request
+        if not target:
+            return self.request
+        return replace(self.request, path=target, headers=tuple(self._answer["fields"]))
 
     def failures(self) -> dict[tuple[str, int], list[str]]:
         """(virtual service, rule) -> the first condition of each of its matches that failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from meshproxy._fast.intake import Intake
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy._fast.snapshot import Snapshot
 from meshproxy.explain.connection import ConnectionDecision, decide, parse_target
@@ -11,6 +12,7 @@ from meshproxy.explain.decision import Decision
 from meshproxy.explain.host import DomainIndex
 from meshproxy.explain.request import RequestView
 from meshproxy.explain.source import Manifests, Sources
+from meshproxy.snapshot.intake import IntakeOptions
 from meshproxy.snapshot.model import ListenerData, SnapshotData
 from meshproxy.snapshot.scope import Scope
 
@@ -21,7 +23,7 @@ class Explainer:
     """Asks change nothing, in the snapshot or in the scoreboard.
 
     With the `scoreboard` of a running proxy the turns and in-flight counts are those of this
-    moment. Without `manifests`, no value has a source.
+    moment. Without `manifests`, no value has a source. `intake`: None = a proxy without flags.
     """
 
     def __init__(
@@ -30,11 +32,13 @@ class Explainer:
         scoreboard: Scoreboard | None = None,
         manifests: Manifests | None = None,
         scope: Scope | None = None,
+        intake: IntakeOptions | None = None,
     ) -> None:
         self.data = data
         self.scoreboard = scoreboard  # None: nothing runs
         self.sources = Sources(manifests) if manifests is not None else None
         self.scope = scope  # of the caller; None = unknown
+        self._intake = Intake(intake.for_workers()) if intake is not None else None
         self._compiled = Snapshot(scoreboard).apply(data)
 
     @cached_property
@@ -70,6 +74,7 @@ class Explainer:
         if not 0 <= seed <= _MOST:
             raise ValueError(f"expected a seed from 0 to {_MOST}, found {seed}")
         answer = self._compiled.decide(
-            request.head(), -1, seed, source_ip.encode(), self.scoreboard is not None
+            *(request.head(), -1, seed, source_ip.encode(), self.scoreboard is not None),
+            intake=self._intake,
         )
         return Decision(self, answer, request, seed, source_ip)

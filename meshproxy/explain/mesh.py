@@ -14,6 +14,7 @@ from meshproxy.explain.explainer import Explainer
 from meshproxy.explain.request import RequestView
 from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
+from meshproxy.snapshot.intake import IntakeOptions
 from meshproxy.snapshot.scope import Scope
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -22,9 +23,17 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 class Mesh:
     """An immutable snapshot to ask questions of. `problems` are the verdicts of its manifests."""
 
-    def __init__(self, builder: Builder, problems: Sequence[Problem], scope: Scope) -> None:
+    def __init__(
+        self,
+        builder: Builder,
+        problems: Sequence[Problem],
+        scope: Scope,
+        intake: IntakeOptions | None = None,
+    ) -> None:
         self.problems = tuple(problems)
-        self._explainer = Explainer(builder.snapshot, manifests=builder, scope=scope)
+        self._explainer = Explainer(
+            builder.snapshot, manifests=builder, scope=scope, intake=intake
+        )
 
     @classmethod
     def from_files(
@@ -34,10 +43,12 @@ class Mesh:
         source_labels: Mapping[str, str] | None = None,
         locality: str = "",
         addresses: Mapping[str, Sequence[str]] | None = None,
+        intake: IntakeOptions | None = None,
     ) -> Mesh:
         """Read manifests as `meshproxy run -f` does; `source_labels` and `locality`
         ("region/zone/subzone") are those of the pod that sends the requests. `addresses` are what
-        DNS names resolve to: nothing is looked up. Raises ConfigError if nothing is usable."""
+        DNS names resolve to: nothing is looked up. `intake`: what flags of the proxy make of a
+        request's head. Raises ConfigError if nothing is usable."""
         scope = Scope(namespace, labels=source_labels or {}, locality=locality)
         builder = Builder(scope=scope)
         problems = load_manifests(builder, paths)
@@ -45,7 +56,7 @@ class Mesh:
             _, problems = builder.resolve(
                 {name_of(name): Resolution(tuple(found)) for name, found in addresses.items()}
             )
-        return cls(builder, problems, scope)
+        return cls(builder, problems, scope, intake)
 
     def connect(self, url: str, seed: int = 0, source_ip: str = "") -> ConnectionDecision:
         """Decide for one connection, `tcp://redis.cache:6379`, as `route` does for a request; it

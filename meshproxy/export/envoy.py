@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from meshproxy.export.cluster import cluster_of
-from meshproxy.export.listener import TcpSettings, http_listener, tcp_listener, tcp_settings
+from meshproxy.export.http_listener import HttpListeners
+from meshproxy.export.listener import TcpSettings, tcp_listener, tcp_settings
 from meshproxy.export.note import Json, Notes
 from meshproxy.export.route_config import bound_route_config, route_config
 from meshproxy.listen import Address
+from meshproxy.snapshot.intake import IntakeOptions
 from meshproxy.snapshot.model import ClusterData, ListenerData, SnapshotData
 
 NO_CLUSTER = "BlackHoleCluster"  # Istio's name for nowhere
@@ -27,11 +29,15 @@ class Export:
     notes: tuple[str, ...]
 
 
-def export_envoy(snapshot: SnapshotData, addresses: Mapping[int, Address]) -> Export:
-    """Translate a whole snapshot; `addresses` says where each listener (by id) is."""
+def export_envoy(
+    snapshot: SnapshotData, addresses: Mapping[int, Address], intake: IntakeOptions | None = None
+) -> Export:
+    """Translate a whole snapshot; `addresses` says where each listener (by id) is, `intake` what
+    flags make of heads."""
     notes = Notes()
+    http = HttpListeners(intake or IntakeOptions(), notes)
     clusters = [cluster for cluster in snapshot["clusters"].values() if cluster is not None]
-    listeners = _listeners(snapshot, addresses, notes)
+    listeners = _listeners(snapshot, addresses, http, notes)
     made = [cluster_of(cluster, notes) for cluster in clusters]
     made.append({"name": NO_CLUSTER, "type": "STATIC", "connect_timeout": "1s"})
     resources = {"listeners": listeners, "clusters": made}
@@ -39,7 +45,7 @@ def export_envoy(snapshot: SnapshotData, addresses: Mapping[int, Address]) -> Ex
 
 
 def _listeners(
-    snapshot: SnapshotData, addresses: Mapping[int, Address], notes: Notes
+    snapshot: SnapshotData, addresses: Mapping[int, Address], http: HttpListeners, notes: Notes
 ) -> list[Json]:
     by_id: dict[int, ClusterData] = {
         key: cluster for key, cluster in snapshot["clusters"].items() if cluster is not None
@@ -51,9 +57,9 @@ def _listeners(
             made.append(_tcp_listener(listener, address, by_id, notes))
         elif listener["virtual_host"] >= 0:
             host = snapshot["virtual_hosts"].get(listener["virtual_host"])
-            made.append(http_listener(address, bound_route_config(str(address), host, notes)))
+            made.append(http.listener(address, bound_route_config(str(address), host, notes)))
         else:
-            made.append(http_listener(address, route_config(str(address), snapshot, notes)))
+            made.append(http.listener(address, route_config(str(address), snapshot, notes)))
     return made
 
 

@@ -1,4 +1,4 @@
-"""Listeners with the settings that istiod gives a sidecar's outbound ones (ISTIO 0, 3.14)."""
+"""Listeners, and what those for connections say."""
 
 from __future__ import annotations
 
@@ -9,34 +9,7 @@ from meshproxy.export.note import Json
 from meshproxy.listen import Address
 from meshproxy.snapshot.model import ClusterData
 
-_TYPE = "type.googleapis.com/envoy.extensions.filters."
-MANAGER = _TYPE + "network.http_connection_manager.v3.HttpConnectionManager"
-# In the order they run; the route says what fault and cors do.
-HTTP_FILTERS = (
-    ("envoy.filters.http.fault", _TYPE + "http.fault.v3.HTTPFault"),
-    ("envoy.filters.http.cors", _TYPE + "http.cors.v3.Cors"),
-    ("envoy.filters.http.router", _TYPE + "http.router.v3.Router"),
-)
-
-
-def http_listener(address: Address, routes: Json) -> Json:
-    manager = {
-        "@type": MANAGER,
-        "stat_prefix": f"outbound_{address}",
-        "codec_type": "AUTO",
-        # x-forwarded-for, -proto and x-request-id of the caller are kept, as between workloads
-        "use_remote_address": False,
-        "generate_request_id": True,
-        "normalize_path": True,
-        "merge_slashes": False,
-        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
-        "stream_idle_timeout": "0s",
-        "route_config": routes,
-        "http_filters": [
-            {"name": name, "typed_config": {"@type": kind}} for name, kind in HTTP_FILTERS
-        ],
-    }
-    return _listener(address, "envoy.filters.network.http_connection_manager", manager)
+TYPE = "type.googleapis.com/envoy.extensions.filters."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +34,7 @@ def tcp_listener(address: Address, clusters: list[tuple[str, int]], settings: Tc
     """To one cluster, or to several by weight, for each connection."""
     arms = [{"name": name, "weight": weight} for name, weight in clusters]
     proxy: Json = {
-        "@type": _TYPE + "network.tcp_proxy.v3.TcpProxy",
+        "@type": TYPE + "network.tcp_proxy.v3.TcpProxy",
         "stat_prefix": f"outbound_{address}",
     }
     if len(arms) == 1:
@@ -74,10 +47,10 @@ def tcp_listener(address: Address, clusters: list[tuple[str, int]], settings: Tc
         proxy["max_downstream_connection_duration"] = seconds(settings.duration_ms)
     if settings.hashes_source:
         proxy["hash_policy"] = [{"source_ip": {}}]
-    return _listener(address, "envoy.filters.network.tcp_proxy", proxy)
+    return listener_of(address, "envoy.filters.network.tcp_proxy", proxy)
 
 
-def _listener(address: Address, filter_name: str, config: Json) -> Json:
+def listener_of(address: Address, filter_name: str, config: Json) -> Json:
     host = "127.0.0.1" if address.host == "localhost" else address.host
     where = {"address": host, "port_value": address.port}
     chain = {"filters": [{"name": filter_name, "typed_config": config}]}

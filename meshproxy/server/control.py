@@ -80,6 +80,7 @@ class Control:
     ) -> None:
         self.scoreboard = Scoreboard(options.workers)
         self.hash_moves = HashMoves()
+        self.intake = options.intake
         self.addresses: Sequence[Address] = sockets.addresses
         self._options = options
         self._sockets = sockets

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from meshproxy.listen import Address, ListenSpec
+from meshproxy.snapshot.intake import IntakeOptions
 from meshproxy.snapshot.scope import Scope
 
 
@@ -21,9 +22,7 @@ class Options:
     access_log_format: Literal["text", "json"]
     explain_header: bool
     health_checks: bool
-    path_normalization: str  # in lower case
-    use_remote_address: bool
-    xff_num_trusted_hops: int
+    intake: IntakeOptions
     limits: dict[str, int]  # in bytes, milliseconds or pieces; what is absent has its default
     drain_ms: int
 
@@ -34,8 +33,6 @@ class Options:
             "access_log_format": self.access_log_format,
             "drain_ms": self.drain_ms,
             "explain_header": self.explain_header,
-            "path_normalization": self.path_normalization,
-            "use_remote_address": self.use_remote_address,
-            "xff_num_trusted_hops": self.xff_num_trusted_hops,
+            **self.intake.for_workers(),
             "limits": self.limits,
         }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from meshproxy.explain.request import RequestView
+from meshproxy.snapshot.intake import IntakeOptions
 
 Distribution = Literal["exponential", "constant"]
 
@@ -79,6 +80,7 @@ class Scenario:
     workers: int = 1
     seed: int = 0
     behaviours: Sequence[Behaviour] = ()
+    intake: IntakeOptions = field(default_factory=IntakeOptions)
 
     @property
     def settings(self) -> PodSettings:

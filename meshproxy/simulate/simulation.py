@@ -15,6 +15,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+from meshproxy._fast.intake import Intake
 from meshproxy._fast.rehearsal import IDLE, OPEN, OVERFLOW, Rehearsal, Stage
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.discovery.endpoint import identity_of
@@ -78,13 +79,14 @@ class Simulation:
         self._lanes: list[dict[int, _Lane]] = [{} for _ in range(scenario.workers)]
         self._pod_of: dict[int, Pod] = {}  # by scoreboard slot
         self._last_us = START_US + scenario.duration_us if scenario.duration_us else 0
-        stage = Stage(Scoreboard(1), 1, 0)
+        intake = Intake(scenario.intake.for_workers())
+        stage = Stage(Scoreboard(1), 1, 0, intake)
         stage.apply(builder.snapshot, START_US)
         self._reachable = stage.reachable(scenario.request.head())
         self._find_pods()
         builder.set_failing(self._not_ready())
         self.stages = [
-            Stage(self.scoreboard, worker + 1, scenario.seed * scenario.workers + worker)
+            Stage(self.scoreboard, worker + 1, scenario.seed * scenario.workers + worker, intake)
             for worker in range(scenario.workers)
         ]
         for stage in self.stages:

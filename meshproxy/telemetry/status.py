@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.listen import Address
+from meshproxy.snapshot.intake import IntakeOptions
 from meshproxy.snapshot.model import SnapshotData
 from meshproxy.telemetry.hash_moves import HashMoves
 
@@ -19,6 +20,10 @@ class ProxyStatus(Protocol):
 
     @property
     def snapshot(self) -> SnapshotData: ...
+    @property
+    def intake(self) -> IntakeOptions:
+        """What flags make of a request's head."""
+
     @property
     def scoreboard(self) -> Scoreboard: ...
     @property

@@ -87,7 +87,7 @@ def play(data: bytes) -> Hashable:
     """One play; gives what became of it."""
     number = data[0] % len(PROXIES) if data else 0
     stage = THEATRE.stage(number)
-    play = Play(stage, 3 if "path_normalization" in PROXIES[number][0] else 1)
+    play = Play(stage, 7 if "path_normalization" in PROXIES[number][0] else 1)
     for action in data[1:].split(b"\xff")[:MOST_ACTIONS]:
         play.act(action[:1], action[1:])
         stage.settle()
@@ -102,9 +102,9 @@ def play(data: bytes) -> Hashable:
 
 
 class Play:
-    def __init__(self, stage: Stage, path_mode: int) -> None:
+    def __init__(self, stage: Stage, path_steps: int) -> None:
         self.stage = stage
-        self.path_mode = path_mode
+        self.path_steps = path_steps
         self.client = stage.connect()
         self.is_draining = False
         self.replayed = self.repeats()
@@ -156,7 +156,7 @@ class Play:
             int(match[1]) for wire in self.stage.upstreams for match in GIVEN.finditer(wire.sent)
         }
         for wire in self.stage.clients:
-            heads = heads_in(bytes(wire.sent), self.path_mode)
+            heads = heads_in(bytes(wire.sent), self.path_steps)
             asked.update((head["method"], head["sent"]) for head in heads)
             methods = [head["method"] for head in heads]
             answers = responses_in(bytes(wire.received), methods, not wire.is_open)
@@ -179,7 +179,7 @@ class Play:
         return tuple(kinds)
 
 
-def heads_in(data: bytes, path_mode: int) -> list[dict[str, Any]]:
+def heads_in(data: bytes, path_steps: int) -> list[dict[str, Any]]:
     """The requests in what a client sent, one behind the other, until one is refused or cut."""
     found = []
     while data:
@@ -192,7 +192,7 @@ def heads_in(data: bytes, path_mode: int) -> list[dict[str, Any]]:
         data = data[head["used"] :]
         query = b"?" + head["query"] if head["query"] is not None else b""
         try:
-            head["sent"] = normalize(head["path"], path_mode) + query
+            head["sent"] = normalize(head["path"], path_steps) + query
         except ValueError:
             return found
         found.append(head)

@@ -104,8 +104,11 @@ class Message:
     def status(self) -> int:
         return int(self.start.split(" ")[1])
 
+    def values(self, name: str) -> list[str]:
+        return [value for known, value in self.fields if known == name]
+
     def header(self, name: str) -> str | None:
-        values = [value for known, value in self.fields if known == name]
+        values = self.values(name)
         assert len(values) < 2, f"{name} given twice: {values}"
         return values[0] if values else None
 
@@ -613,6 +616,13 @@ class Rig:
         peer = await connect(port, address, **settings)
         self.clients.append(peer)
         return peer
+
+    async def sent(self, *fields: str, **options: object) -> Message:
+        """What an upstream gets of a GET with these fields, by a proxy with these options."""
+        up = self.upstream()
+        client = await self.client(self.proxy(up.port, options=options).port)
+        assert (await client.get("/", *fields)).status == 200
+        return up.requests[0]
 
     def refused_port(self) -> int:
         """A port that answers with RST: bound, so that nobody else gets it, and not listening."""

@@ -93,7 +93,7 @@ cdef int request(const uint8_t* data, size_t n) noexcept:
 cdef int check_request(const RequestHead* h, const char* p, size_t used) noexcept nogil:
     cdef const RequestView* v = &h.view
     cdef const HeaderTable* t = &v.headers
-    cdef int mode
+    cdef int steps
     check_table(t, p, used)
     check_span(v.method_name.off, v.method_name.len, used)
     check_span(v.target.off, v.target.len, used)
@@ -106,23 +106,23 @@ cdef int check_request(const RequestHead* h, const char* p, size_t used) noexcep
         fail("a path that does not begin with a slash")
     if h.framing == BODY_CHUNKED and t.slot[<int>H_CONTENT_LENGTH] >= 0:
         fail("two framings")
-    for mode in range(PATH_DECODE_MERGE_SLASHES + 1):
-        check_normal_head(h, p, used, <PathMode>mode)
+    for steps in range(PATH_LOOK):
+        check_normal_head(h, p, used, steps)
     return 0
 
 
 # The head with its path in normal form says the same, but for the path.
-cdef int check_normal_head(const RequestHead* h, const char* p, size_t used, PathMode mode) noexcept nogil:
+cdef int check_normal_head(const RequestHead* h, const char* p, size_t used, int steps) noexcept nogil:
     cdef RequestHead again
     cdef const RequestView* v = &h.view
     cdef size_t n, tail = v.path.off + v.path.len
     cdef char* path
     cdef char* head
     cdef ssize_t width
-    if head_is_normal(h, mode):
+    if head_is_normal(h, steps):
         return 0
     path = <char*>malloc(3 * v.path.len + 1)
-    width = normalize_path(path, p + v.path.off, v.path.len, mode)
+    width = normalize_path(path, p + v.path.off, v.path.len, steps)
     if width >= 0:
         n = used - v.path.len + <size_t>width
         head = <char*>malloc(n)
@@ -231,28 +231,33 @@ cdef int chunked(const uint8_t* data, size_t n) noexcept:
     return 0
 
 
+cdef int[4] STEPS
+STEPS[:] = [PATH_NONE, PATH_BASE, PATH_MERGE_SLASHES, PATH_DECODE_MERGE_SLASHES]
+
+
 cdef int path(const uint8_t* data, size_t n) noexcept:
-    cdef PathMode mode
+    cdef int steps
     cdef char* p
     cdef char* once
     cdef char* twice
     cdef ssize_t width, again
     if n < 2:
         return 0
-    mode = <PathMode>(data[0] & 3)
+    steps = STEPS[data[0] & 3] | (data[0] & PATH_DECODE)
     n -= 1
     p = copy_of(<const char*>data + 1, n)
     p[0] = c'/'
     once = <char*>malloc(3 * n + 1)
-    width = normalize_path(once, p, n, mode)
-    if path_is_normal(p, n, mode) and mode != PATH_NONE and (width != <ssize_t>n or memcmp(once, p, n) != 0):
+    width = normalize_path(once, p, n, steps)
+    if path_is_normal(p, n, steps) and steps != PATH_NONE and (width != <ssize_t>n or memcmp(once, p, n) != 0):
         fail("a normal path is changed")
     if width > <ssize_t>(3 * n):
         fail("more bytes written than there is room for")
-    if width >= 0 and mode != PATH_NONE:
-        check_normal(once, <size_t>width, mode)
+    if width >= 0 and steps & PATH_NORMALIZE:
+        check_normal(once, <size_t>width, steps)
+    if width >= 0:
         twice = <char*>malloc(3 * width + 1)
-        again = normalize_path(twice, once, <size_t>width, mode)
+        again = normalize_path(twice, once, <size_t>width, steps)
         if again != width or memcmp(once, twice, <size_t>width) != 0:
             fail("normalized twice is not normalized once")
         free(twice)
@@ -262,7 +267,7 @@ cdef int path(const uint8_t* data, size_t n) noexcept:
 
 
 # No dot segment, no backslash, and no empty segment where they are merged.
-cdef int check_normal(const char* p, size_t n, PathMode mode) noexcept nogil:
+cdef int check_normal(const char* p, size_t n, int steps) noexcept nogil:
     cdef size_t i, start = 1
     if n == 0 or p[0] != c'/':
         fail("a normal path begins with a slash")
@@ -273,7 +278,7 @@ cdef int check_normal(const char* p, size_t n, PathMode mode) noexcept nogil:
             continue
         if i - start == 1 and p[start] == c'.' or i - start == 2 and p[start] == c'.' and p[start + 1] == c'.':
             fail("a dot segment in a normal path")
-        if i == start and i < n and mode >= PATH_MERGE_SLASHES:
+        if i == start and i < n and steps & PATH_MERGE:
             fail("an empty segment where they are merged")
         start = i + 1
     return 0

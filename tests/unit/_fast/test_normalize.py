@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from meshproxy._fast.normalize import normalize
 from meshproxy._fast.snapshot import Snapshot
 
-BASE, MERGE, DECODE = 1, 2, 3
+BASE, MERGE, DECODE, SLASHES_ALONE, SLASHES = 1, 3, 7, 4, 5
 
 
 @pytest.mark.parametrize(
@@ -48,17 +48,19 @@ def test_base_form_is_envoys(path: bytes, normal: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "path", "normal"),
+    ("steps", "path", "normal"),
     [
         (0, b"/a/../b%41", b"/a/../b%41"),
         (MERGE, b"//a///b//", b"/a/b/"),
         (MERGE, b"/a%2Fb", b"/a%2Fb"),
         (DECODE, b"/a%2Fb%5Cc//d", b"/a/b/c/d"),
         (DECODE, b"/a%2F..%2Fb", b"/b"),
+        (SLASHES, b"/a%2f%2F..%5cb", b"/a/b"),
+        (SLASHES_ALONE, b"/a%2F..\\%5C%41%00%252f", b"/a/..\\/%41%00%252f"),
     ],
 )
-def test_other_modes_merge_and_decode_slashes(mode: int, path: bytes, normal: bytes) -> None:
-    assert normalize(path, mode) == normal
+def test_other_steps_merge_and_decode_slashes(steps: int, path: bytes, normal: bytes) -> None:
+    assert normalize(path, steps) == normal
 
 
 def test_encoded_nul_is_refused() -> None:
@@ -75,10 +77,10 @@ def test_encoded_nul_is_refused() -> None:
         ),
         max_size=14,
     ),
-    st.sampled_from([BASE, MERGE, DECODE]),
+    st.sampled_from([BASE, MERGE, DECODE, SLASHES]),
 )
-def test_normal_form_stays_as_it_is_and_climbs_nowhere(pieces: list[bytes], mode: int) -> None:
-    once = normalize(b"/" + b"".join(pieces), mode)
+def test_normal_form_stays_as_it_is_and_climbs_nowhere(pieces: list[bytes], steps: int) -> None:
+    once = normalize(b"/" + b"".join(pieces), steps)
     assert once.startswith(b"/")
     assert b"/../" not in once and b"/./" not in once and not once.endswith((b"/..", b"/."))
-    assert normalize(once, mode) == once
+    assert normalize(once, steps) == once
