@@ -37,6 +37,8 @@ cdef class Http1Downstream(Downstream):
     cdef size_t searched           # bytes of held without an LF since the last parse: not parsed again for them
     cdef int64_t body_left         # BODY_LENGTH
     cdef ChunkDecoder chunks       # BODY_CHUNKED
+    cdef Buffer trailers           # of the request, read so far, or None
+    cdef bint may_pass_trailers    # Connection names no fields, which might be among them
     cdef bint is_chunked           # the request body is
     cdef bint keep_alive           # the client allows another request
     cdef bint is_http10            # the request in progress came as HTTP/1.0

@@ -10,11 +10,12 @@ from .clib.epoll cimport *
 from .clib.socket cimport *
 from .edits cimport drop_header
 from .encode cimport *
-from .headers cimport MAX_HEADERS, table_find
+from .headers cimport MAX_HEADERS, table_find, table_names_fields
 from .http1 cimport *
 from .intake cimport INTAKE_BAD_PATH, INTAKE_REDIRECT, INTAKE_TAKEN, INTAKE_TOO_LARGE, IntakeVerdict
 from .normalize cimport head_is_normal
 from .reason cimport reason_text
+from .runtime cimport INLINE_BYTES
 from .scan cimport scan_find, scan_put_decimal
 from .stream cimport Stream
 from .transport cimport *
@@ -307,6 +308,8 @@ cdef class Http1Downstream(Downstream):
         self.state = DS_WAIT if h.framing == BODY_NONE else DS_BODY
         if self.is_chunked:
             chunk_reset(&self.chunks)
+            self.trailers = None
+            self.may_pass_trailers = not table_names_fields(&h.view.headers, h.view.base)
         if self.state == DS_BODY and self.rt.bounds.body_idle_us:
             self.set_deadline(self.rt.reactor.now_us + self.rt.bounds.body_idle_us)
         if self.rt.bounds.stream_us and self.rt.reactor.now_us + self.rt.bounds.stream_us < self.timer.deadline_us:
@@ -315,7 +318,7 @@ cdef class Http1Downstream(Downstream):
         self.stream = stream
         stream.start(h)
         if self.state == DS_WAIT and self.stream is stream:
-            stream.request_end()
+            stream.request_end(None, False)
             stream.request_flush()
         return used
 
@@ -344,6 +347,10 @@ cdef class Http1Downstream(Downstream):
                         return -1
                 elif event == CHUNK_EV_MORE:
                     return <ssize_t>at
+                elif event == CHUNK_EV_TRAILER:
+                    if self.trailers is None:
+                        self.trailers = Buffer()
+                    self.trailers.append(p + data.off, data.len)
                 elif event == CHUNK_EV_END:
                     break
                 else:
@@ -354,8 +361,10 @@ cdef class Http1Downstream(Downstream):
                     return <ssize_t>at
         if self.state == DS_BODY and self.stream is stream:
             self.state = DS_WAIT
-            stream.request_end()
+            stream.request_end(self.trailers, self.may_pass_trailers)
             stream.request_flush()
+        if self.is_chunked:
+            self.trailers = None
         return <ssize_t>at
 
     # A whole head that a bound refuses. is_ahead: it came before the response to the one before.
@@ -457,6 +466,9 @@ cdef class Http1Downstream(Downstream):
             else:
                 self.encodes_chunks = True
                 how |= RESPONSE_CHUNKED
+                if self.stream.takes_trailers and h.framing == BODY_CHUNKED and (
+                        not table_names_fields(&h.headers, h.base)):
+                    how |= RESPONSE_TRAILERS
         if self.must_close:
             how |= RESPONSE_CLOSE
         elif self.is_http10:
@@ -479,6 +491,17 @@ cdef class Http1Downstream(Downstream):
         self.put(head, chunk_head(head, n))
         self.put(p, n)
         return self.put(b"\r\n", 2)
+
+    cdef int respond_trailers(self, Buffer lines) except -1:
+        if not self.encodes_chunks:
+            return 0
+        self.encodes_chunks = False
+        self.put(b"0\r\n", 3)
+        self.put(lines.bytes_at(), lines.held())
+        self.put(b"\r\n", 2)
+        if lines.held() > INLINE_BYTES:    # not copied, and borrowed
+            self.send_gathered()
+        return 0
 
     cdef int put(self, const char* p, size_t n) except -1:
         if not self.rt.gather_add(p, n):

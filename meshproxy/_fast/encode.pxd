@@ -15,6 +15,7 @@ cdef enum ResponseEncoding:
     RESPONSE_CLOSE = 2             # connection: close
     RESPONSE_KEEP_ALIVE = 4        # connection: keep-alive, for an HTTP/1.0 client
     RESPONSE_UPGRADE = 8           # Upgrade goes on: 101, and 426, which has to name what it asks for
+    RESPONSE_TRAILERS = 16         # so does Trailer: they may follow the chunks
 
 # What a route changes in a request head besides fields flagged HF_DROP. Borrowed; n 0 = as it is.
 cdef struct HeadChanges:

@@ -3,6 +3,7 @@ from libc.string cimport memcpy, memmove, strlen
 
 from .clib.system cimport memchr, memmem
 from .headers cimport *
+from .http1 cimport WISH_UPGRADE
 from .random cimport random_next
 from .reply cimport status_reason
 from .scan cimport scan_put_decimal
@@ -70,6 +71,17 @@ cdef void keep_upgrade(HeaderTable* t, const char* base) noexcept nogil:
         i = table_find(t, base, b"upgrade", 7, i + 1)
 
 
+# The lines that announce trailers, where these can follow.
+cdef char* put_trailer(char* out, const HeaderTable* t, const char* base) noexcept nogil:
+    cdef int i = table_find(t, base, b"trailer", 7, 0)
+    while i >= 0:
+        out = put(out, b"trailer: ", 9)
+        out = put(out, base + t.fields[i].value, t.fields[i].value_len)
+        out = put(out, b"\r\n", 2)
+        i = table_find(t, base, b"trailer", 7, i + 1)
+    return out
+
+
 # Eight digits, most significant first, on a little-endian machine: each nibble in a byte of its own, then all at
 # once to ASCII.
 cdef inline void put_hex(char* out, uint64_t value) noexcept nogil:
@@ -120,12 +132,17 @@ cdef size_t request_encode(char* out, const RequestHead* h, const HeadChanges* c
         t.fields[i].flags |= HF_DROP
         i = -1
     request_id.off = 0
-    if h.is_upgrade:
-        keep_upgrade(t, v.base)
-        at = put(at, b"connection: upgrade\r\n", 21)
+    if h.wish:
+        if h.wish == WISH_UPGRADE:
+            keep_upgrade(t, v.base)
+            at = put(at, b"connection: upgrade\r\n", 21)
+        else:
+            at = put(at, b"te: trailers\r\nconnection: te\r\n", 30)
     at = put_fields(at, t, v.base)
     if h.framing == BODY_CHUNKED:
         at = put(at, b"transfer-encoding: chunked\r\n", 28)
+        if t.slot[<int>H_HOP] >= 0 and not table_names_fields(t, v.base):
+            at = put_trailer(at, t, v.base)
     if t.slot[<int>H_X_FORWARDED_PROTO] < 0:
         at = put(at, b"x-forwarded-proto: http\r\n", 25)
     if i < 0:
@@ -189,6 +206,8 @@ cdef size_t response_encode(char* out, const ResponseHead* h, const char* lines,
         at = put(at, b"\r\n", 2)
     if lines_len:
         at = put(at, lines, lines_len)
+    if how & (RESPONSE_CHUNKED | RESPONSE_TRAILERS) == RESPONSE_CHUNKED | RESPONSE_TRAILERS:
+        at = put_trailer(at, t, h.base)
     at = put_framing(at, how)
     return <size_t>(at - out)
 

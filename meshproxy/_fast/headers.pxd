@@ -5,6 +5,7 @@
 #   (3) fields[i].name is a token, fields[i].value holds no CR, LF, NUL or other control byte but HTAB
 from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from .scan cimport scan_find
 from .types cimport Method, Span
 
 cdef enum:
@@ -70,7 +71,22 @@ cdef int table_find(const HeaderTable* t, const char* base, const char* name, si
 # or -1: Connection lists more than MAX_HEADERS members, which would cost members times fields.
 cdef int table_connection(HeaderTable* t, const char* base) noexcept nogil
 
+# Whether Connection names fields of the message, so that trailers of the same name would have to go (RFC 9110 7.6.1).
+cdef bint table_names_fields(const HeaderTable* t, const char* base) noexcept nogil
+# The next member of a comma-separated value base[at[0]..stop), trimmed, maybe empty.
+cdef inline const char* list_next(const char* base, size_t* at, size_t stop, size_t* n) noexcept nogil:
+    cdef const char* p = base + at[0]
+    n[0] = scan_find(p, stop - at[0], b',')
+    at[0] += n[0] + 1
+    while n[0] and (p[0] == b' ' or p[0] == b'\t'):
+        p += 1
+        n[0] -= 1
+    while n[0] and (p[n[0] - 1] == b' ' or p[n[0] - 1] == b'\t'):
+        n[0] -= 1
+    return p
+
 cdef enum:
     CONN_CLOSE = 1
     CONN_KEEP_ALIVE = 2
     CONN_UPGRADE = 4
+    CONN_TE = 8                # a TE field is there, whether Connection names it or not

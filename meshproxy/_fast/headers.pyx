@@ -102,15 +102,34 @@ cdef inline bint is_protected(uint8_t hid) noexcept nogil:
                    H_X_FORWARDED_PROTO, H_X_FORWARDED_HOST, H_EXPECT, H_DATE)
 
 
+cdef bint table_names_fields(const HeaderTable* t, const char* base) noexcept nogil:
+    cdef int i
+    cdef size_t at, stop, n
+    cdef const char* p
+    for i in range(t.count):
+        if t.fields[i].id != H_CONNECTION:
+            continue
+        at = t.fields[i].value
+        stop = at + t.fields[i].value_len
+        while at < stop:
+            p = list_next(base, &at, stop, &n)
+            if n and not (n == 5 and scan_ieq(p, b"close", 5) or n == 10 and scan_ieq(p, b"keep-alive", 10) or (
+                    n == 7 and scan_ieq(p, b"upgrade", 7)) or n == 2 and scan_ieq(p, b"te", 2)):
+                return True
+    return False
+
+
 cdef int table_connection(HeaderTable* t, const char* base) noexcept nogil:
     cdef int i, j, bits = 0, members = 0
-    cdef size_t at, end, stop, n
+    cdef size_t at, stop, n
     cdef const char* p
     cdef HeaderField* f
     for i in range(t.count):
         f = &t.fields[i]
         if f.id == H_HOP or f.id == H_TRANSFER_ENCODING:
             f.flags |= HF_DROP
+            if f.name_len == 2:
+                bits |= CONN_TE
         if f.id != H_CONNECTION:
             continue
         f.flags |= HF_DROP
@@ -120,15 +139,7 @@ cdef int table_connection(HeaderTable* t, const char* base) noexcept nogil:
             members += 1
             if members > MAX_HEADERS:
                 return -1
-            p = base + at
-            end = at + scan_find(p, stop - at, b',')
-            n = end - at
-            at = end + 1
-            while n and (p[0] == b' ' or p[0] == b'\t'):
-                p += 1
-                n -= 1
-            while n and (p[n - 1] == b' ' or p[n - 1] == b'\t'):
-                n -= 1
+            p = list_next(base, &at, stop, &n)
             if n == 0:
                 continue
             if n == 5 and scan_ieq(p, b"close", 5):

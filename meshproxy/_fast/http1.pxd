@@ -14,6 +14,12 @@ cdef enum:
     MAX_CHUNK_LINE = 4096            # a chunk-size line with extensions
     MAX_TRAILER_BYTES = 16384
 
+# What a request asks of the next hop alone.
+cdef enum HopWish:
+    WISH_NONE = 0
+    WISH_UPGRADE                     # a protocol that may be relayed unread
+    WISH_TRAILERS                    # TE: trailers
+
 cdef struct RequestHead:
     RequestView view
     int minor                        # HTTP/1.minor
@@ -23,7 +29,7 @@ cdef struct RequestHead:
     bint keep_alive                  # the client allows another request
     bint expect_continue
     bint is_absolute                 # absolute-form target: authority replaces Host
-    bint is_upgrade                  # asks for a protocol that may be relayed unread
+    HopWish wish
     uint32_t error_status            # after BAD: what to answer
     Detail error_detail
 
@@ -66,7 +72,7 @@ cdef enum ChunkStage:
 cdef struct ChunkDecoder:
     ChunkStage stage
     uint32_t line_bytes              # of the current size line, or of all trailers
-    uint32_t digits
+    uint32_t digits                  # of the size; behind the last chunk, trailer lines: MAX_HEADERS at most
     uint64_t left                    # data bytes left in the current chunk
 
 cdef enum ChunkEvent:
@@ -74,11 +80,12 @@ cdef enum ChunkEvent:
     CHUNK_EV_END = 2                 # the body is complete
     CHUNK_EV_MORE = 3                # all input used
     CHUNK_EV_BAD = 4
+    CHUNK_EV_TRAILER = 5             # data holds a piece of the trailer section: a line, or what there is of it
 
 cdef inline void chunk_reset(ChunkDecoder* d) noexcept nogil:
     d.stage = CHUNK_SIZE
     d.line_bytes = d.digits = 0
     d.left = 0
 
-# Decodes from p[at[0]..n): advances at[0], returns the next event; for DATA the span is p[data.off, +len).
+# Decodes from p[at[0]..n): advances at[0], returns the next event; for DATA and TRAILER the span is p[data.off, +len).
 cdef ChunkEvent chunk_next(ChunkDecoder* d, const char* p, size_t n, size_t* at, Span* data) noexcept nogil

@@ -302,30 +302,49 @@ cdef int request_parse(RequestHead* h, const char* base, uint32_t size, uint32_t
     i = v.headers.slot[<int>H_X_FORWARDED_PROTO]
     v.is_https = i >= 0 and v.headers.fields[i].value_len == 5 and scan_ieq(
         base + v.headers.fields[i].value, b"https", 5)
-    h.is_upgrade = bits & CONN_UPGRADE and h.minor == 1 and h.framing == BODY_NONE and (
-        upgrade_ok(&v.headers, base))
+    h.wish = WISH_NONE
+    if bits & (CONN_UPGRADE | CONN_TE) and h.minor == 1:
+        h.wish = hop_wish(h, bits)
     h.head_len = <uint32_t>used
     return used
 
 
+cdef HopWish hop_wish(const RequestHead* h, int bits) noexcept nogil:
+    cdef const HeaderTable* t = &h.view.headers
+    cdef const char* base = h.view.base
+    cdef const char* p
+    cdef size_t at, stop, n
+    cdef int i
+    if bits & CONN_UPGRADE and h.framing == BODY_NONE and upgrade_ok(t, base):
+        return WISH_UPGRADE
+    i = table_find(t, base, b"te", 2, 0)
+    while i >= 0:
+        at = t.fields[i].value
+        stop = at + t.fields[i].value_len
+        while at < stop:
+            p = list_next(base, &at, stop, &n)
+            if n == 8 and scan_ieq(p, b"trailers", 8):
+                return WISH_TRAILERS
+        i = table_find(t, base, b"te", 2, i + 1)
+    return WISH_NONE
+
+
 # RFC 9110 7.8. A switch to HTTP itself (h2c, HTTP/2.0, TLS/1.2) would carry requests past the routes: it is not
 # asked for, as a recipient may do with any upgrade.
-cdef bint upgrade_ok(HeaderTable* t, const char* base) noexcept nogil:
+cdef bint upgrade_ok(const HeaderTable* t, const char* base) noexcept nogil:
     cdef int i = table_find(t, base, b"upgrade", 7, 0)
-    cdef size_t at, end, stop
+    cdef size_t at, stop, n
+    cdef const char* p
     cdef bint names = False
     while i >= 0:
         at = t.fields[i].value
         stop = at + t.fields[i].value_len
         while at < stop:
-            end = at + scan_find(base + at, stop - at, b',')
-            while at < end and (base[at] == b' ' or base[at] == b'\t'):
-                at += 1
-            if (end - at >= 3 and (scan_ieq(base + at, b"h2c", 3) or scan_ieq(base + at, b"tls", 3))) or (
-                    end - at >= 4 and scan_ieq(base + at, b"http", 4)):
+            p = list_next(base, &at, stop, &n)
+            if (n >= 3 and (scan_ieq(p, b"h2c", 3) or scan_ieq(p, b"tls", 3))) or (
+                    n >= 4 and scan_ieq(p, b"http", 4)):
                 return False
-            names = names or end > at
-            at = end + 1
+            names = names or n > 0
         i = table_find(t, base, b"upgrade", 7, i + 1)
     return names
 
@@ -415,6 +434,44 @@ cdef inline int hex_value(char c) noexcept nogil:
     return -1
 
 
+# The trailer section: at most a line of it in one event.
+cdef ChunkEvent trailer_next(ChunkDecoder* d, const char* p, size_t n, size_t* at, Span* data) noexcept nogil:
+    cdef char c
+    data.off = <uint32_t>at[0]
+    while at[0] < n:
+        c = p[at[0]]
+        at[0] += 1
+        if d.stage == TRAILER_START and c == b'\r':
+            d.stage = TRAILER_END_LF
+            continue
+        if d.stage == TRAILER_END_LF and c == b'\n':
+            d.stage = CHUNK_DONE
+            return CHUNK_EV_END
+        if d.stage == TRAILER_START or d.stage == TRAILER_NAME:
+            if d.stage == TRAILER_START:
+                d.digits += 1
+            d.line_bytes += 1
+            if d.stage == TRAILER_NAME and c == b':':
+                d.stage = TRAILER_LINE
+                continue
+            if d.digits > MAX_HEADERS or d.line_bytes > MAX_TRAILER_BYTES or scan_span(&c, 1, CLASS_TOKEN) == 0:
+                return CHUNK_EV_BAD
+            d.stage = TRAILER_NAME
+        elif d.stage == TRAILER_LINE:
+            d.line_bytes += 1
+            if c == b'\r':
+                d.stage = TRAILER_LF
+            elif d.line_bytes > MAX_TRAILER_BYTES or (<uint8_t>c < 0x20 and c != b'\t') or c == 0x7f:
+                return CHUNK_EV_BAD
+        elif d.stage == TRAILER_LF and c == b'\n':
+            d.stage = TRAILER_START
+            break
+        else:
+            return CHUNK_EV_BAD
+    data.len = <uint32_t>(at[0] - data.off)
+    return CHUNK_EV_MORE if d.stage == TRAILER_END_LF else CHUNK_EV_TRAILER
+
+
 cdef ChunkEvent chunk_next(ChunkDecoder* d, const char* p, size_t n, size_t* at, Span* data) noexcept nogil:
     cdef size_t take
     cdef int digit
@@ -479,35 +536,7 @@ cdef ChunkEvent chunk_next(ChunkDecoder* d, const char* p, size_t n, size_t* at,
             if c != b'\n':
                 return CHUNK_EV_BAD
             d.stage = CHUNK_SIZE
-        elif d.stage == TRAILER_START:
-            if c == b'\r':
-                d.stage = TRAILER_END_LF
-            elif scan_span(&c, 1, CLASS_TOKEN) == 1:
-                d.stage = TRAILER_NAME
-                at[0] -= 1
-            else:
-                return CHUNK_EV_BAD
-        elif d.stage == TRAILER_NAME:
-            d.line_bytes += 1
-            if c == b':':
-                d.stage = TRAILER_LINE
-            elif d.line_bytes > MAX_TRAILER_BYTES or scan_span(&c, 1, CLASS_TOKEN) == 0:
-                return CHUNK_EV_BAD
-        elif d.stage == TRAILER_LINE:
-            d.line_bytes += 1
-            if c == b'\r':
-                d.stage = TRAILER_LF
-            elif d.line_bytes > MAX_TRAILER_BYTES or (<uint8_t>c < 0x20 and c != b'\t') or c == 0x7f:
-                return CHUNK_EV_BAD
-        elif d.stage == TRAILER_LF:
-            if c != b'\n':
-                return CHUNK_EV_BAD
-            d.stage = TRAILER_START
-        elif d.stage == TRAILER_END_LF:
-            if c != b'\n':
-                return CHUNK_EV_BAD
-            d.stage = CHUNK_DONE
-            return CHUNK_EV_END
         else:
-            return CHUNK_EV_BAD
+            at[0] -= 1
+            return trailer_next(d, p, n, at, data)
     return CHUNK_EV_MORE

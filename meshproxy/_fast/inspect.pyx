@@ -1,14 +1,16 @@
 # inspect: what the codec makes of bytes, as Python objects; for tests, fuzzers and explain. Never on the data path.
 # Every span is checked against the input before it is cut, so a span that points outside is an error here.
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from meshproxy.errors import MeshproxyError
 
+from .buffer cimport Buffer
 from .encode cimport *
 from .headers cimport *
 from .http1 cimport *
 from .random cimport RandomState, random_seed
 from .reply cimport detail_text
+from .trailers cimport keep_trailers
 from .types cimport *
 
 FRAMINGS = {BODY_NONE: "none", BODY_LENGTH: "length", BODY_CHUNKED: "chunked",
@@ -124,6 +126,23 @@ def parse_response(bytes data not None, bytes method not None=b"GET",
 
 def decode_chunked(pieces):
     """(body, bytes behind it, is_done) of a chunked body that arrives in these pieces. Raises ProtocolError."""
+    return decode(pieces, Buffer())
+
+
+def decode_trailers(pieces):
+    """(lines that came, lines that are passed on, number of those that are not) behind a chunked body.
+
+    Raises ProtocolError.
+    """
+    cdef Buffer section = Buffer()
+    cdef uint64_t dropped = 0
+    decode(pieces, section)
+    came = section.bytes_at()[:section.held()]
+    keep_trailers(section, True, &dropped)
+    return came, section.bytes_at()[:section.held()], dropped
+
+
+cdef tuple decode(pieces, Buffer section):
     cdef ChunkDecoder d
     cdef Span data
     cdef size_t at
@@ -138,6 +157,9 @@ def decode_chunked(pieces):
             event = chunk_next(&d, piece, len(piece), &at, &data)
             if event == CHUNK_EV_DATA:
                 body.append(cut_span(piece, len(piece), data))
+            elif event == CHUNK_EV_TRAILER:
+                line = cut_span(piece, len(piece), data)
+                section.append(line, len(line))
             elif event == CHUNK_EV_BAD:
                 refuse(0, DETAIL_BODY_CODEC_ERROR)
             elif event == CHUNK_EV_MORE:

@@ -285,6 +285,7 @@ cdef class Scoreboard:
                 "downstream_rq_xx": [s.downstream_rq_xx[i] for i in range(6)],
                 "no_route": s.no_route, "no_cluster": s.no_cluster,
                 "codec_error": s.codec_error, "header_timeout": s.header_timeout,
+                "trailers_dropped": s.trailers_dropped,
                 "upgrades": s.upgrades, "upgrades_active": s.upgrades_active,
                 "exceeded": {name: s.exceeded[<int>i] for i, name in enumerate(NAMES)}}
 

@@ -32,6 +32,7 @@ cdef class Downstream(Transport):
     cdef int respond_head(self, ResponseHead* h, bint has_body, int64_t service_ms, bytes lines) except -1
     cdef int respond_informational(self, ResponseHead* h) except -1
     cdef int respond_body(self, const char* p, size_t n) except -1
+    cdef int respond_trailers(self, Buffer lines) except -1            # borrowed; the body is over
     cdef SendResult respond_flush(self, bint is_complete) except *
     # A reply of the proxy's own; `stream` None for a head that was no request.
     cdef SendResult respond_local(self, uint32_t status, bytes body, bytes lines, bint has_body,
@@ -52,6 +53,7 @@ cdef class Stream(Attempts):
     cdef bint is_counted           # in the cluster's in-flight count
     cdef bint is_delayed           # by an injected fault: the timer dispatches
     cdef bint is_preflight         # CORS answers it, behind a fault
+    cdef bint takes_trailers       # the client said so
     cdef bint explains             # the client asked for the decision, and may
     cdef bint adds_lines           # the response gets header lines that its route does not know of
     cdef uint32_t status
@@ -72,7 +74,7 @@ cdef class Stream(Attempts):
     # Called by the downstream, in this order; request_flush (attempts) once per recv.
     cdef int start(self, RequestHead* h) except -1
     cdef int on_request_body(self, const char* p, size_t n) except -1
-    cdef int request_end(self) except -1
+    cdef int request_end(self, Buffer trailers, bint may_pass) except -1    # trailers: borrowed until the flush, or None
     # The downstream ends it: status and reason (None = the detail's) if no response began, else what it got is cut.
     cdef int give_up(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1
     cdef int on_downstream_drained(self) except -1
@@ -88,6 +90,7 @@ cdef class Stream(Attempts):
     cdef int end_delay(self) except -1
     cdef int proceed(self) except -1
     cdef bint accepts_json(self) except -1
+    cdef int end_chunks(self, Buffer trailers, bint may_pass) except -1
     cdef int pass_on(self, const char* p, size_t n) except -1
     cdef int after_request(self) except -1
     cdef int upgrade(self) except -1

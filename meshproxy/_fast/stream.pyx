@@ -11,7 +11,7 @@ from .explanation cimport explanation, take_explain
 from .fault cimport Fault
 from .forward cimport Origin, edited_request, response_lines
 from .headers cimport H_X_FORWARDED_FOR, HeaderTable, RequestView
-from .http1 cimport request_parse
+from .http1 cimport *
 from .logged cimport log_target
 from .mirror cimport Mirror
 from .outlier cimport FAILED_CONNECTED
@@ -19,6 +19,7 @@ from .random cimport random_next
 from .reason cimport reason_json, reason_text, wants_json
 from .router cimport VirtualHost, request_hash
 from .scoreboard cimport count_code, count_duration
+from .trailers cimport keep_trailers
 from .transport cimport SEND_DONE, SEND_FAILED
 from .types cimport *
 from .upgraded cimport Upgraded
@@ -36,6 +37,9 @@ cdef class Downstream(Transport):
         return 0
 
     cdef int respond_body(self, const char* p, size_t n) except -1:
+        return 0
+
+    cdef int respond_trailers(self, Buffer lines) except -1:
         return 0
 
     cdef SendResult respond_flush(self, bint is_complete) except *:
@@ -69,6 +73,7 @@ cdef class Stream(Attempts):
         self.rt = rt
         self.downstream = downstream
         self.is_counted = self.is_delayed = self.is_preflight = self.explains = self.adds_lines = False
+        self.takes_trailers = False
         self.arm = -1
         self.status = 0
         self.detail = DETAIL_VIA_UPSTREAM
@@ -100,8 +105,11 @@ cdef class Stream(Attempts):
         self.choose(h)
         if self.is_finished:
             return 0
-        if h.is_upgrade:
-            h.is_upgrade = self.wants_upgrade = self.route.upgrades
+        if h.wish:
+            self.takes_trailers = h.wish == WISH_TRAILERS
+            self.wants_upgrade = h.wish == WISH_UPGRADE and self.route.upgrades
+            if not self.takes_trailers and not self.wants_upgrade:
+                h.wish = WISH_NONE
         if self.route.hash_count:
             self.made_cookies = [] if self.route.cookies else None
             self.has_hash = request_hash(self.route, &h.view, self.remote, &self.hash, self.made_cookies)
@@ -252,13 +260,22 @@ cdef class Stream(Attempts):
         self.pass_on(p, n)
         return self.pass_on(b"\r\n", 2)
 
-    cdef int request_end(self) except -1:
+    cdef int request_end(self, Buffer trailers, bint may_pass) except -1:
         self.request_done = True
         if self.is_finished:
             return 0
         if self.framing == BODY_CHUNKED:
-            self.pass_on(b"0\r\n\r\n", 5)
+            self.end_chunks(trailers, may_pass)
         return self.after_request() if not self.is_delayed else 0
+
+    cdef int end_chunks(self, Buffer trailers, bint may_pass) except -1:
+        if trailers is None:
+            return self.pass_on(b"0\r\n\r\n", 5)
+        keep_trailers(trailers, may_pass, &self.rt.column.trailers_dropped)
+        self.pass_on(b"0\r\n", 3)
+        if trailers.held():
+            self.pass_on(trailers.bytes_at(), trailers.held())
+        return self.pass_on(b"\r\n", 2)
 
     cdef int pass_on(self, const char* p, size_t n) except -1:
         cdef Mirror mirror
@@ -343,6 +360,12 @@ cdef class Stream(Attempts):
             return 0
         self.response_bytes += n
         return self.downstream.respond_body(p, n)
+
+    cdef int on_response_trailers(self, Buffer section, bint may_pass) except -1:
+        if self.is_discarding:
+            return 0
+        keep_trailers(section, may_pass and self.takes_trailers, &self.rt.column.trailers_dropped)
+        return self.downstream.respond_trailers(section) if section.held() else 0
 
     cdef int on_response_flush(self, bint is_complete, bint reusable) except -1:
         if self.is_discarding:

@@ -45,6 +45,8 @@ cdef class UpstreamSink(Handler):
     cdef int on_informational(self, ResponseHead* h) except -1
     cdef int on_response_head(self, ResponseHead* h, bint has_body) except -1
     cdef int on_response_body(self, const char* p, size_t n) except -1
+    # The trailer section, borrowed. may_pass False: Connection names fields, which may be among them.
+    cdef int on_response_trailers(self, Buffer section, bint may_pass) except -1
     # All bytes of one recv were given. is_complete: the response ended; reusable: so may the connection be.
     cdef int on_response_flush(self, bint is_complete, bint reusable) except -1
     cdef int on_upstream_reset(self, Detail detail) except -1      # the connection died; it is closed already
@@ -65,6 +67,8 @@ cdef class UpstreamConnection(Transport):
     cdef bint keep_alive
     cdef int64_t body_left
     cdef ChunkDecoder chunks
+    cdef Buffer trailers           # read so far, or None
+    cdef bint may_pass_trailers
     cdef Buffer partial            # a response head not complete yet, or None
     cdef Timer timer               # connecting: connect timeout; else idle timeout
     cdef uint64_t idle_since_us

@@ -9,7 +9,7 @@ cimport cython
 from .clib.epoll cimport *
 from .clib.socket cimport *
 from .clib.system cimport SIOCOUTQ, ioctl
-from .headers cimport H_HOP, table_find
+from .headers cimport H_HOP, table_find, table_names_fields
 from .http1 cimport *
 from .transport cimport *
 from .idle_age cimport keep_alive_timeout_us
@@ -35,6 +35,9 @@ cdef class UpstreamSink(Handler):
         return 0
 
     cdef int on_response_body(self, const char* p, size_t n) except -1:
+        return 0
+
+    cdef int on_response_trailers(self, Buffer section, bint may_pass) except -1:
         return 0
 
     cdef int on_response_flush(self, bint is_complete, bint reusable) except -1:
@@ -336,6 +339,8 @@ cdef class UpstreamConnection(Transport):
         elif h.framing == BODY_CHUNKED:
             self.stage = RESP_CHUNKED
             chunk_reset(&self.chunks)
+            self.trailers = None
+            self.may_pass_trailers = not table_names_fields(&h.headers, h.base)
         elif h.framing == BODY_UNTIL_CLOSE:
             self.stage = RESP_UNTIL_CLOSE
         else:
@@ -363,8 +368,15 @@ cdef class UpstreamConnection(Transport):
             event = chunk_next(&self.chunks, p, n, &at, &data)
             if event == CHUNK_EV_DATA:
                 self.sink.on_response_body(p + data.off, data.len)
+            elif event == CHUNK_EV_TRAILER:
+                if self.trailers is None:
+                    self.trailers = Buffer()
+                self.trailers.append(p + data.off, data.len)
             elif event == CHUNK_EV_END:
                 self.stage = RESP_DONE
+                if self.trailers is not None:
+                    self.sink.on_response_trailers(self.trailers, self.may_pass_trailers)
+                    self.trailers = None
                 break
             elif event == CHUNK_EV_MORE:
                 break

@@ -298,6 +298,11 @@ class ScoreboardCollector(Collector):
         for name, count in cast("dict[str, int]", process["exceeded"]).items():
             exceeded.add_metric([name], count)
         yield exceeded
+        trailers = CounterMetricFamily(
+            "meshproxy_trailers_dropped", "Fields behind a body that were not passed on."
+        )
+        trailers.add_metric([], cast("int", process["trailers_dropped"]))
+        yield trailers
         upgrades = CounterMetricFamily(
             "envoy_http_downstream_cx_upgrades", "Switched to another protocol.", labels=[_PREFIX]
         )

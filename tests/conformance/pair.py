@@ -14,7 +14,7 @@ Fields = list[tuple[str, str]]
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 # docs/differences.md has the reason of each.
-_IGNORED = {"server", "date", "te", "x-pick"}
+_IGNORED = {"server", "date", "x-pick"}
 _PRESENCE_ONLY = {"x-envoy-upstream-service-time"}
 _FRAMING = {"content-length", "transfer-encoding"}
 
@@ -94,7 +94,7 @@ def _masked(seen: Seen, message: Message) -> Fields:
     made = []
     for name, text in message.fields:
         value = _TIME.sub("<time>", text).replace(f"127.0.0.1:{seen.port}", "<client>")
-        if name in _IGNORED:
+        if name in _IGNORED or (name, text) == ("connection", "te"):
             continue
         if name in _PRESENCE_ONLY and value.isdigit():
             value = "<present>"

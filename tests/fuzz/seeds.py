@@ -23,12 +23,20 @@ CODED = b"POST /c HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 380000\r\n\r\n"
 CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+TRAILERS = CODED.replace(b"Host", b"TE: trailers\r\nTrailer: X-A\r\nHost")
 # Actions of `play`: one letter and its argument each.
 PLAYS = [
     [b"c" + GET, b"u" + OK],
     [b"c" + GET * 3, b"u" + OK, b"u" + OK, b"u" + OK],
     [b"c" + POST + b"he", b"cllo", b"u" + OK, b"c" + GET, b"u" + OK],
     [b"c" + CODED + b"5\r\nhello\r\n", b"c0\r\n\r\n", b"u" + CHUNKS, b"u0\r\n\r\n"],
+    [
+        b"c" + TRAILERS + b"3\r\nabc\r\n0\r\nX-A: 1\r\nHo",
+        b"cst: b\r\n\r\n",
+        b"u" + CHUNKS + b"0\r\nX-B:",
+        b"u 2\r\nContent-Length: 9\r\n\r\n",
+        b"c" + GET,
+    ],
     [b"c" + GET, b"uHTTP/1.1 200 OK\r\n\r\nbody", b"F"],
     [b"c" + GET, b"u" + OK + OK, b"n", b"c" + GET, b"u" + OK],
     [b"c" + GET, b"uHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n", b"u" + OK],

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
+import h11
+import httptools
 from corpus.http1.feed import events_of
 from fuzz.play import play
 
@@ -48,7 +50,37 @@ def chunked(data: bytes) -> Hashable:
         body, _, _ = inspect.decode_chunked([data[1:]])
         again = b"0\r\n\r\n" if not body else b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
         assert inspect.decode_chunked([again]) == (body, b"", True)
+        _, kept, _ = inspect.decode_trailers([data[1:]])
+        assert inspect.decode_trailers([b"0\r\n", kept, b"\r\n"]) == (kept, kept, 0)
+        lines = [tuple(line.split(b": ", 1)) for line in kept.split(b"\r\n")[:-1]]
+        for name, read in trailer_readers(again[:-2] + kept + b"\r\n").items():
+            assert read == lines, name
     return shape(events)
+
+
+def trailer_readers(body: bytes) -> dict[str, list[tuple[bytes, ...]]]:
+    """What other parsers read behind the chunks."""
+    peer = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    peer.receive_data(head + body)
+    while not isinstance(event := peer.next_event(), h11.EndOfMessage):
+        pass
+    fields = Fields()
+    httptools.HttpRequestParser(fields).feed_data(head + body)
+    assert fields.is_complete
+    return {"h11": event.headers.raw_items(), "llhttp": fields.found[2:]}
+
+
+class Fields:
+    def __init__(self) -> None:
+        self.found: list[tuple[bytes, ...]] = []
+        self.is_complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.found.append((name, value))
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
 
 
 def path(data: bytes) -> Hashable:
@@ -81,8 +113,10 @@ def request_encode(data: bytes) -> Hashable:
         assert before[key] == after[key], key
     names = [name.lower() for name, *_ in after["headers"]]
     hops = HOP.intersection(names)
-    assert names.count(b"host") == 1 and hops in (set(), {b"connection", b"upgrade"})
-    assert names.count(b"connection") == bool(hops)
+    if before["framing"] == "chunked":
+        hops -= {b"trailer"}
+    assert hops in (set(), {b"connection", b"upgrade"}, {b"connection", b"te"})
+    assert names.count(b"host") == 1 and names.count(b"connection") == bool(hops)
     assert names.count(b"content-length") + names.count(b"transfer-encoding") <= 1
     return before["framing"], len(names), before["is_absolute"], before["keep_alive"]
 

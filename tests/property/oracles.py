@@ -17,6 +17,7 @@ class Seen:
     target: bytes = b""
     status: int = 0
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    trailers: list[tuple[bytes, bytes]] = field(default_factory=list)
     version: str = ""
     body: bytes = b""
     has_head: bool = False
@@ -35,7 +36,7 @@ class Callbacks:
         self.seen.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.seen.headers.append((name, value))
+        (self.seen.trailers if self.seen.has_head else self.seen.headers).append((name, value))
 
     def on_headers_complete(self) -> None:
         assert self.parser is not None
@@ -96,6 +97,7 @@ def with_h11(data: bytes, kind: str = "request", method: bytes = b"GET") -> Seen
                 seen.body += event.data
             elif isinstance(event, h11.EndOfMessage):
                 seen.is_complete = True
+                seen.trailers = list(event.headers.raw_items())
                 seen.keep_alive = connection.their_state is not h11.MUST_CLOSE
                 return seen
             else:

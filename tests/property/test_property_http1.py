@@ -209,3 +209,18 @@ def test_chunks_with_extensions_and_trailers_agree_with_llhttp_and_h11(
         seen = oracle(start + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + data, kind)
         assert seen is not None and seen.is_complete, name
         assert seen.body == body, name
+
+
+@bounded(300)
+@given(coded(), cuts)
+def test_trailers_that_pass_are_read_alike_by_llhttp_and_h11(
+    message: tuple[bytes, bytes], where: list[float]
+) -> None:
+    came, kept, dropped = inspect.decode_trailers(pieces_of(message[1], where))
+    assert came.count(b"\r\n") == kept.count(b"\r\n") + dropped
+    lines = [plain(*line.split(b": ", 1)) for line in kept.split(b"\r\n")[:-1]]
+    start = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    for name, oracle in ORACLES.items():
+        seen = oracle(start + kept + b"\r\n", "request")
+        assert seen is not None and seen.is_complete, name
+        assert [plain(*line) for line in seen.trailers] == lines, name

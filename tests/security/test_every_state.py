@@ -26,6 +26,17 @@ DIALOGUES = {
         ("c", b"POST /a HTTP/1.1\r\n" + CODED + b"3\r\nabc\r\n0\r\n\r\n"),
         ("u", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
     ],
+    "trailers": [
+        (
+            "c",
+            b"POST /a HTTP/1.1\r\nTE: trailers\r\n" + CODED + b"3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n",
+        ),
+        (
+            "u",
+            b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\nhello\r\n0\r\nX-Sum: 2\r\n\r\n",
+        ),
+    ],
     "expect": [
         (
             "c",
@@ -133,8 +144,10 @@ def test_dialogue_in_segments_of_one_byte_says_the_same(stage: Stage, name: str)
         wanted = 101 if name == "upgrade" else 200
         stage.until(lambda c=client, w=wanted: judge(stage, c)[-1:] == [w], "the last answer")
         wires = [bytes(wire.received) for wire in stage.upstreams if wire.received]
-        sent = [[(read.start, read.body) for read in requests_in(data)] for data in wires]
-        heard.append((judge(stage, client), sent))
+        asked = [requests_in(data) for data in wires]
+        sent = [[(one.start, one.body, one.trailers) for one in requests] for requests in asked]
+        got = responses_in(bytes(client.received), [], is_ended=False)
+        heard.append((judge(stage, client), sent, [(one.body, one.trailers) for one in got]))
         stage.clear()
     assert heard[0] == heard[1]
 

@@ -81,6 +81,7 @@ class Message:
 
     head: bytes
     body: bytes = b""
+    trailers: bytes = b""  # lines, each with its CRLF
 
     @property
     def start(self) -> str:
@@ -242,7 +243,8 @@ class Peer:
             while size := int(await self.recv_until(b"\r\n"), 16):
                 pieces.append(await self.recv_exactly(size))
                 assert await self.recv_exactly(2) == b"\r\n"
-            assert await self.recv_exactly(2) == b"\r\n"
+            while (line := await self.recv_until(b"\r\n")) != b"\r\n":
+                message.trailers += line
             return b"".join(pieces)
         if length is not None:
             return await self.recv_exactly(int(length))

@@ -16,6 +16,7 @@ FIELD = re.compile(rb"(%s): ?([!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?
 LENGTH = re.compile(rb"[0-9]{1,18}")
 CHUNK = re.compile(rb"[0-9a-f]{1,15}")
 NO_BODY = (204, 304)
+NEVER_BEHIND = {b"content-length", b"transfer-encoding", b"host", b"connection", b"trailer", b"te"}
 HOP = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"}
 
 
@@ -32,6 +33,7 @@ class Read:
     body: bytes = b""
     is_whole: bool = True
     rest: bytes = field(default=b"", repr=False)
+    trailers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @property
     def target(self) -> bytes:
@@ -57,9 +59,8 @@ def requests_in(data: bytes, is_switched: bool = False) -> list[Read]:
             return found
         if len(head.values(b"host")) != 1:
             raise Malformed(f"Host: {head.values(b'host')}")
-        hops = [name.lower() for name, _ in head.fields if name.lower() in HOP]
-        is_upgrade = b"upgrade" in hops and set(hops) == {b"connection", b"upgrade"}
-        if hops and not (is_upgrade and head.values(b"connection") == [b"upgrade"]):
+        is_upgrade = bool(head.values(b"upgrade"))
+        if not are_hops_fit(head):
             raise Malformed(f"hop-by-hop: {head.fields}")
         read_body(head, is_request=True, is_ended=False)
         found.append(head)
@@ -67,6 +68,19 @@ def requests_in(data: bytes, is_switched: bool = False) -> list[Read]:
             return found
         data = head.rest
     return found
+
+
+def are_hops_fit(head: Read) -> bool:
+    """Fields of one hop: an upgrade, or trailers, and the announcement of those."""
+    hops = [name.lower() for name, _ in head.fields if name.lower() in HOP]
+    if b"trailer" in hops and head.values(b"transfer-encoding") != [b"chunked"]:
+        return False
+    kinds = set(hops) - {b"trailer"}
+    if not kinds:
+        return True
+    if kinds == {b"connection", b"te"}:
+        return [head.values(name) for name in (b"connection", b"te")] == [[b"te"], [b"trailers"]]
+    return kinds == {b"connection", b"upgrade"} and head.values(b"connection") == [b"upgrade"]
 
 
 def responses_in(data: bytes, methods: list[bytes], is_ended: bool) -> list[Read]:
@@ -166,6 +180,8 @@ def read_trailers(head: Read, data: bytes) -> None:
         head.is_whole, head.rest = False, b""
         return
     for line in data[:end].split(b"\r\n"):
-        if not FIELD.fullmatch(line):
+        match = FIELD.fullmatch(line)
+        if match is None or match[1].lower() in NEVER_BEHIND:
             raise Malformed(f"trailer {line!r}")
+        head.trailers.append((match[1], match[2]))
     head.rest = data[end + 4 :]

@@ -85,6 +85,8 @@ class Feed:
             return (*lines, f"refused {self.refused.removeprefix('0 ')}")
         if self.body and (data := self.data()):
             lines.append(f"data {text(data)}")
+        if self.framing == "chunked":
+            lines += self.trailer_log()
         if not self.is_done:
             lines.append("more")
         elif self.head is None:
@@ -94,6 +96,12 @@ class Feed:
         if self.held and self.is_done:
             lines.append(f"rest {text(self.held)}")
         return tuple(lines)
+
+    def trailer_log(self) -> list[str]:
+        """List what is passed on, and how much is not."""
+        _, kept, dropped = inspect.decode_trailers(self.body)
+        lines = [f"trailer {text(line)}" for line in kept.split(b"\r\n")[:-1]]
+        return [*lines, f"trailers dropped {dropped}"] if dropped else lines
 
     def head_log(self) -> list[str]:
         head = self.head
