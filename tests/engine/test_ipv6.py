@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-
-import pytest
 from support.engine import Rig, answer, cluster, request, route, until
+from support.ipv6 import needs_ipv6
 
 LOOPBACK = "::1"
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind((LOOPBACK, 0))
-    except OSError:
-        return False
-    return True
-
-
-pytestmark = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback on this machine")
+pytestmark = needs_ipv6
 
 
 async def test_ipv6_on_both_sides_is_served_and_logged_in_brackets(rig: Rig) -> None:

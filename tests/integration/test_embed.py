@@ -13,6 +13,7 @@ from support import manifests
 from support.dns_server import DnsServer
 from support.raw_client import RawClient, Response
 from support.upstream import Upstream
+from support.wait import TIMEOUT_S
 
 import meshproxy
 from meshproxy.errors import ConfigError
@@ -24,7 +25,7 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 def run(request: pytest.FixtureRequest) -> Run:
     def run(work: Coroutine[Any, Any, None]) -> None:
         with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(asyncio.wait_for(work, 20))
+            runner.run(asyncio.wait_for(work, TIMEOUT_S))
 
     return run
 

@@ -10,6 +10,7 @@ import httpx
 from support import manifests
 from support.proxy import MeshproxyRun, ProxyProcess
 from support.upstream import Request, Upstream, response
+from support.wait import until_equal
 
 SERVICE = """\
 apiVersion: v1
@@ -68,7 +69,7 @@ def served(proxy: ProxyProcess, count: int = 12) -> set[bytes]:
 def wait_until_served_by(proxy: ProxyProcess, *pods: Pod) -> None:
     """The workers have the new snapshot; until then the old one's answers are good ones too."""
     wanted = {pod.name.encode() for pod in pods}
-    assert any(served(proxy) == wanted for _ in range(200))
+    until_equal(lambda: served(proxy), wanted)
 
 
 def counted(admin: httpx.Client, name: str) -> float:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support import manifests
 from support.dns_server import DnsServer
+from support.ipv6 import needs_ipv6
 from support.proxy import MeshproxyRun, ProxyProcess
 from support.raw_client import RawClient, Response
 from support.upstream import Upstream
+from support.wait import TIMEOUT_S
+from support.wait import until as wait_until
 
-TIMEOUT_S = 20.0
 API = "api.test"
 Upstreams = Callable[..., Upstream]
 
@@ -37,14 +37,15 @@ def pair(upstreams: Upstreams) -> tuple[Upstream, Upstream]:
 
 def until(proxy: ProxyProcess, is_right: Callable[[Response], bool], host: str = API) -> Response:
     """Ask until the answer is right."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while True:
+    answers: list[Response] = []
+
+    def ask() -> bool:
         with proxy.client() as client:
-            answer = client.get(host)
-        if is_right(answer):
-            return answer
-        assert time.monotonic() < deadline, f"last answer: {answer}\n{proxy.stderr}"
-        time.sleep(0.02)
+            answers.append(client.get(host))
+        return is_right(answers[-1])
+
+    wait_until(ask, f"the right answer of {host}")
+    return answers[-1]
 
 
 class Traffic:
@@ -125,11 +126,11 @@ def test_dns_server_that_never_answers_delays_neither_start_nor_others(
     text = manifests.service("web", upstream.port) + "---\n"
     path = manifests.write(tmp_path, text + manifests.service_entry(API, upstream.port))
     proxy = meshproxy_run(path, "--resolver", server.address)
+    # nothing had been given up or found by then: the start waited for no answer
+    assert "MP408" not in proxy.stderr.partition("ready: listening")[0]
     with proxy.client() as client:
         assert client.get("web").status == 200
         assert client.get(API).status == 503
-    # nothing has been given up or found yet: the start waited for no answer
-    assert "MP408" not in proxy.stderr
     server.wait_for_more(API)
     server.set(API, "127.0.0.1")
     until(proxy, lambda answer: answer.status == 200)
@@ -156,13 +157,10 @@ spec:
     until(proxy, lambda answer: answer.status == 200, "none.test")
 
 
+@needs_ipv6
 def test_dns_ipv6_only_name_is_served(
     meshproxy_run: MeshproxyRun, server: DnsServer, upstreams: Upstreams, tmp_path: Path
 ) -> None:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError as error:
-        pytest.skip(f"no IPv6 on loopback: {error}")
     six = upstreams("six", host="::1")
     server.set(API, "::1")
     path = manifests.write(tmp_path, manifests.service_entry(API, six.port))
@@ -181,6 +179,7 @@ def test_dns_edit_follows_the_names_that_are_left(
     more = "resolution: DNS\n  endpoints: [{address: other.test}]"
     manifests.write(tmp_path, manifests.service_entry(API, pair[0].port, more))
     until(proxy, lambda answer: answer.body == b"b")
+    server.wait_for_more("other.test")  # whatever was asked before is counted by now
     before = server.count(API)
     server.wait_for_more("other.test", 4)  # two rounds of A and AAAA
     assert server.count(API) == before

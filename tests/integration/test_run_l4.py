@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from support import manifests
 from support.proxy import MeshproxyRun, run_command
+from support.wait import TIMEOUT_S, until_equal
 
 from meshproxy import Mesh
-
-TIMEOUT_S = 10.0
 
 
 class Named:
@@ -102,10 +101,17 @@ def test_tcp_rule_splits_connections_exactly_over_all_workers(
     manifests.write(tmp_path, redis(servers) + RULES.replace("90", "0").replace("10}", "100}"))
     proxy.wait_line("reloaded")
     assert Counter(served_by(proxy.port) for _ in range(20)) == {"b": 10, "c": 10}
-    with admin:
+    closed: list[str] = []
+
+    def count_closed() -> float:
         metrics = admin.get("/stats/prometheus").text
-    closed = [line for line in metrics.splitlines() if "tcp_connections_closed_total{" in line]
-    assert sum(float(line.rpartition(" ")[2]) for line in closed) == 120
+        closed[:] = [
+            line for line in metrics.splitlines() if "tcp_connections_closed_total{" in line
+        ]
+        return sum(float(line.rpartition(" ")[2]) for line in closed)
+
+    with admin:  # the client's end is closed before the worker has seen it
+        until_equal(count_closed, 120.0)
     assert all('response_flags="-"' in line for line in closed)
 
 
@@ -121,10 +127,11 @@ def test_session_affinity_holds_over_all_workers(
 ) -> None:
     text = redis(servers, "  sessionAffinity: ClientIP\n")
     proxy = meshproxy_run(manifests.write(tmp_path, text), BOUND, "--workers=2")
-    homes = {f"127.0.0.{n}": served_by(proxy.port, f"127.0.0.{n}") for n in range(2, 14)}
+    homes = {f"127.0.0.{n}": served_by(proxy.port, f"127.0.0.{n}") for n in range(2, 62)}
+    # 60 sources and none of them at one of three: 3 * (2/3) ** 60, about 1e-10
     assert set(homes.values()) == {"a", "b", "c"}
     for source, home in homes.items():
-        assert [served_by(proxy.port, source) for _ in range(4)] == [home] * 4
+        assert [served_by(proxy.port, source) for _ in range(2)] == [home] * 2
 
 
 def test_forced_tcp_listener_keeps_clients_of_an_http_port_as_kube_proxy_does(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from support import manifests
 from support.proxy import MeshproxyRun
+from support.wait import TIMEOUT_S
 
 
 def test_notify_ready_reloading_stopping(meshproxy_run: MeshproxyRun, tmp_path: Path) -> None:
@@ -16,7 +17,7 @@ def test_notify_ready_reloading_stopping(meshproxy_run: MeshproxyRun, tmp_path: 
     path = manifests.write(folder, manifests.service("web", 9))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(10)
+        systemd.settimeout(TIMEOUT_S)
         proxy = meshproxy_run(path, NOTIFY_SOCKET=str(tmp_path / "notify"))
         ready = f"READY=1\nMAINPID={proxy.process.pid}".encode()
         assert systemd.recv(200) == ready

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import manifests
+from support.ipv6 import needs_ipv6
 from support.proxy import MeshproxyRun, ProxyProcess, run_command
 from support.raw_client import RawClient
 from support.upstream import Upstream
@@ -119,6 +120,7 @@ def test_run_no_descriptor_leaks_into_workers(
     assert len(listening) <= 4, fds
 
 
+@needs_ipv6
 def test_run_listens_on_ipv6(
     meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path
 ) -> None:

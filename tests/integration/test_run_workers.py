@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 
 import httpx
 from support import manifests
-from support.proxy import MeshproxyRun, ProxyProcess, holds
+from support.proxy import MeshproxyRun, client_of_each_worker
 from support.raw_client import RawClient
 from support.upstream import Upstream
+from support.wait import until, until_equal
 
 WORKERS = 4
 EACH = 300  # requests of each worker
@@ -42,25 +42,6 @@ kind: DestinationRule
 metadata: {{name: {host}}}
 spec: {{host: {host}, trafficPolicy: {{loadBalancer: {{simple: {policy}}}}}}}
 """
-
-
-@contextmanager
-def client_of_each_worker(proxy: ProxyProcess) -> Iterator[dict[int, RawClient]]:
-    """One connection to each: those that have one are stopped until the others have theirs."""
-    clients: dict[int, RawClient] = {}
-    try:
-        while len(clients) < WORKERS:
-            client = proxy.client()
-            assert client.get("web").status == 200
-            (owner,) = [pid for pid in proxy.workers() if holds(pid, client)]
-            clients[owner] = client
-            os.kill(owner, signal.SIGSTOP)
-        for owner in clients:
-            os.kill(owner, signal.SIGCONT)
-        yield clients
-    finally:
-        for client in clients.values():
-            client.close()
 
 
 def test_turns_and_shares_are_exact_over_all_workers(
@@ -95,9 +76,10 @@ def test_turns_and_shares_are_exact_over_all_workers(
                 seen = [0, *accumulate(int(got == name) for got in arrived)]
                 assert abs(seen[-1] - share * WORKERS * EACH) < 1
                 for start in range(len(arrived) - WINDOW + 1):
-                    # as many answers as there are workers may have overtaken each other
+                    # At either edge an answer of each other worker may be on its way: up to
+                    # 5/3 too many of a third at one, 8/3 too few at the other.
                     inside = seen[start + WINDOW] - seen[start]
-                    assert abs(inside - share * WINDOW) <= WORKERS, (name, start)
+                    assert abs(inside - share * WINDOW) < WORKERS + 0.5, (name, start)
 
 
 def test_least_request_sees_all_workers_and_nothing_stays_of_a_killed_one(
@@ -113,8 +95,7 @@ def test_least_request_sees_all_workers_and_nothing_stays_of_a_killed_one(
             up.hold()
         before = {name: len(up.requests) for name, up in ups.items()}
         held.send_get("web", "/held")
-        while not (busy := [n for n, up in ups.items() if len(up.requests) > before[n]]):
-            os.sched_yield()
+        busy = until(lambda: [n for n, up in ups.items() if len(up.requests) > before[n]])
         for name, up in ups.items():
             if name not in busy:
                 up.release()
@@ -126,7 +107,7 @@ def test_least_request_sees_all_workers_and_nothing_stays_of_a_killed_one(
         seen = Counter(client.get("web").body.decode() for _, client in others for _ in range(20))
         # an answer may be here before its worker has counted it as done
         assert set(seen) == set("abc") and min(seen.values()) >= 15
-        assert any(set(in_flight(admin)) == {"0"} for _ in range(100))
+        until_equal(lambda: set(in_flight(admin)), {"0"})
 
 
 def in_flight(admin: httpx.Client) -> list[str]:

@@ -11,12 +11,13 @@ from support import manifests
 from support.proxy import MeshproxyRun, ProxyProcess
 from support.raw_client import RawClient
 from support.upstream import Upstream
+from support.wait import TIMEOUT_S, until
 
 
 @pytest.fixture
 def proxy(meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path) -> ProxyProcess:
     path = manifests.write(tmp_path, manifests.service("web", upstream.port))
-    return meshproxy_run(path, "--drain-time=5s", "--admin=127.0.0.1:0")
+    return meshproxy_run(path, "--drain-time=30s", "--admin=127.0.0.1:0")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -102,8 +103,7 @@ def test_usr1_reopens_the_access_log(
         assert client.get("web", "/before").status == 200
         rotated = log.rename(tmp_path / "access.log.1")
         proxy.signal(signal.SIGUSR1)
-        while not log.exists():
-            assert client.get("web", "/between").status == 200
+        until(lambda: client.get("web", "/between").status == 200 and log.exists())
         assert client.get("web", "/after").status == 200
     proxy.signal(signal.SIGTERM)
     assert proxy.wait() == 0
@@ -127,7 +127,7 @@ def test_usr2_replaces_the_process_and_loses_no_connection(
             upstream.release()
             assert busy.read_response().status == 200
             # from here on, only the successor: the process before has let go of the socket
-            assert proxy.process.wait(10) == 0
+            assert proxy.process.wait(TIMEOUT_S) == 0
             for _ in range(5):
                 with RawClient(proxy.port) as client:
                     assert client.get("web").status == 200

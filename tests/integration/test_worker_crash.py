@@ -5,30 +5,14 @@ from __future__ import annotations
 import os
 import select
 import signal
-import time
 from pathlib import Path
 
+import httpx
 import pytest
 from support import manifests
-from support.proxy import MeshproxyRun, ProxyProcess, holds
-from support.raw_client import RawClient
+from support.proxy import MeshproxyRun, ProxyProcess, client_of_each_worker, holds
 from support.upstream import Upstream
-
-
-def connect_to_each_worker(proxy: ProxyProcess) -> dict[int, RawClient]:
-    """One connection per worker, found by who holds the server's end."""
-    clients: dict[int, RawClient] = {}
-    for _ in range(200):
-        client = proxy.client()
-        assert client.get("web").status == 200
-        owner = next(pid for pid in proxy.workers() if holds(pid, client))
-        if owner in clients:
-            client.close()
-        else:
-            clients[owner] = client
-        if len(clients) == len(proxy.workers()):
-            return clients
-    pytest.fail("200 connections and some worker accepted none")
+from support.wait import TIMEOUT_S, until, until_equal
 
 
 def test_worker_killed_leaves_requests_of_the_others_untouched_and_is_replaced(
@@ -36,8 +20,7 @@ def test_worker_killed_leaves_requests_of_the_others_untouched_and_is_replaced(
 ) -> None:
     path = manifests.write(tmp_path, manifests.service("web", upstream.port))
     proxy = meshproxy_run(path, "--workers=2", "--admin=127.0.0.1:0")
-    with proxy.admin() as admin:
-        clients = connect_to_each_worker(proxy)
+    with proxy.admin() as admin, client_of_each_worker(proxy) as clients:
         (victim, lost), (survivor, kept) = clients.items()
         upstream.hold()
         kept.send_get("web", "/held")
@@ -54,23 +37,31 @@ def test_worker_killed_leaves_requests_of_the_others_untouched_and_is_replaced(
         assert new not in (victim, survivor)
         info = admin.get("/server_info").json()
         assert info["worker_restarts"] == 1
-        (cluster,) = admin.get("/clusters?format=json").json()["cluster_statuses"]
-        stats = {item["name"]: item["value"] for item in cluster["host_statuses"][0]["stats"]}
-        assert stats["rq_active"] == "0"
-        for client in clients.values():
-            client.close()
+        # the survivor may have sent its answer and not have counted it yet
+        until_equal(lambda: active(admin), "0")
+
+
+def active(admin: httpx.Client) -> str:
+    """Requests in flight at the one endpoint."""
+    (cluster,) = admin.get("/clusters?format=json").json()["cluster_statuses"]
+    stats = {item["name"]: item["value"] for item in cluster["host_statuses"][0]["stats"]}
+    return str(stats["rq_active"])
 
 
 def wait_for_new_worker(proxy: ProxyProcess, victim: int, survivor: int) -> int:
     """The pid of the replacement once it has answered a request."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
+
+    def answering() -> int:
         with proxy.client() as client:
             assert client.get("web").status == 200
-            for pid in proxy.workers():
-                if pid not in (victim, survivor) and holds(pid, client):
-                    return pid
-    pytest.fail("no request reached the new worker")
+            new = set(proxy.workers()) - {victim, survivor}
+            return next((pid for pid in new if holds(pid, client)), 0)
+
+    os.kill(survivor, signal.SIGSTOP)  # nobody else may answer
+    try:
+        return until(answering)
+    finally:
+        os.kill(survivor, signal.SIGCONT)
 
 
 def test_worker_the_only_one_killed_is_replaced_and_queued_connections_are_served(
@@ -97,10 +88,10 @@ def test_worker_drains_and_exits_when_the_control_process_is_gone(
         client.send_get("web")
         upstream.wait_for_request()
         proxy.process.kill()
-        proxy.process.wait(10)
+        proxy.process.wait(TIMEOUT_S)
         upstream.release()
         assert client.read_response().status == 200
-    assert select.select([pidfd], [], [], 10)[0], "the worker outlived its control process"
+    assert select.select([pidfd], [], [], TIMEOUT_S)[0], "the worker outlived its control process"
     os.close(pidfd)
 
 
@@ -111,10 +102,10 @@ def test_worker_that_dies_at_once_again_and_again_is_started_with_a_delay(
     proxy = meshproxy_run(path)
     delays = []
     for _ in range(4):
-        (victim,) = proxy.workers()
+        (victim,) = until(proxy.workers)  # as soon as it is there: it must not get old
         os.kill(victim, signal.SIGKILL)
         delays.append(proxy.wait_line(r"a new one starts (now|in .+ s)")[1])
-        with proxy.client() as client:
-            assert client.get("web").status == 200
+    with proxy.client() as client:
+        assert client.get("web").status == 200
     assert delays[0] == "now"
     assert delays[-1] != "now"

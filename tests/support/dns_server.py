@@ -16,8 +16,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
-
-TIMEOUT_S = 20.0
+from support.wait import TIMEOUT_S
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from meshproxy.snapshot.model import (
     SnapshotData,
 )
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 LOCALHOST = "127.0.0.1"
 UNREACHABLE = "255.255.255.255"  # connect() fails at once: ENETUNREACH
 HTTP_LISTENER = 0

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import httpx
 from support.raw_client import RawClient
+from support.wait import TIMEOUT_S
 
-TIMEOUT_S = 10.0
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,7 +33,7 @@ def run_command(*args: str, stdin: str = "", **env: str) -> subprocess.Completed
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=2 * TIMEOUT_S,
         env=environment(**env),
     )
 
@@ -42,7 +42,6 @@ class ProxyProcess:
     """A running proxy; every wait is bounded."""
 
     def __init__(self, *args: str, stdin: str = "", **env: str) -> None:
-        self.started_at = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "meshproxy", "run", *args],
             stdin=subprocess.PIPE,
@@ -139,6 +138,23 @@ def holds(pid: int, client: RawClient) -> bool:
         if line.split()[2].endswith(f":{port:04X}")
     }
     return bool(inodes & set(_socket_inodes(pid)))
+
+
+@contextlib.contextmanager
+def client_of_each_worker(proxy: ProxyProcess) -> Iterator[dict[int, RawClient]]:
+    """One connection to each: those that have one are stopped until the others have theirs."""
+    clients: dict[int, RawClient] = {}
+    with contextlib.ExitStack() as stack, contextlib.ExitStack() as stopped:
+        workers = proxy.workers()
+        while len(clients) < len(workers):
+            client = stack.enter_context(proxy.client())
+            assert client.get("web").status == 200
+            (owner,) = [pid for pid in workers if holds(pid, client)]
+            clients[owner] = client
+            os.kill(owner, signal.SIGSTOP)
+            stopped.callback(os.kill, owner, signal.SIGCONT)
+        stopped.close()
+        yield clients
 
 
 def _socket_inodes(pid: int) -> Iterator[str]:

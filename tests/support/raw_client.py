@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 from types import TracebackType
 
-TIMEOUT_S = 10.0
+from support.wait import TIMEOUT_S
 
 
 @dataclass

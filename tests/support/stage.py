@@ -19,7 +19,7 @@ from typing import Any
 
 from support.engine import LOCALHOST, Proxy
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 ROOM = bytearray(1 << 18)
 RESET = struct.pack("ii", 1, 0)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeVar
 
-TIMEOUT_S = 10.0
+from support.wait import TIMEOUT_S
 
 
 @dataclass

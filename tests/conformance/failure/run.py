@@ -24,7 +24,7 @@ from meshproxy.snapshot.build import Builder
 from meshproxy.snapshot.model import SnapshotData
 
 SIDES = ("engine", "envoy")
-LOG_S = 10.0
+LOG_S = 30.0
 _TRANSPORT = re.compile(r"\|[^}]*}$")
 _LOGGED = {
     "user_agent": "%REQ(USER-AGENT)%",
