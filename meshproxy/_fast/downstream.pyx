@@ -14,7 +14,7 @@ from .headers cimport MAX_HEADERS, table_find, table_names_fields
 from .http1 cimport *
 from .intake cimport INTAKE_BAD_PATH, INTAKE_REDIRECT, INTAKE_TAKEN, INTAKE_TOO_LARGE, IntakeVerdict
 from .normalize cimport head_is_normal
-from .reason cimport reason_text
+from .reason cimport reason_json, reason_text, wants_json
 from .runtime cimport INLINE_BYTES
 from .scan cimport scan_find, scan_put_decimal
 from .stream cimport Stream
@@ -107,6 +107,8 @@ cdef class Http1Downstream(Downstream):
             self.rt.reactor.arm(t, self.deadline_us)
         elif self.state == DS_HEAD and self.held is not None and self.out is None:
             self.rt.column.header_timeout += 1
+            request_parse(&self.rt.request, self.held.bytes_at(), <uint32_t>self.held.held(),
+                          <uint32_t>self.rt.bounds.head_bytes)
             return self.refuse_head(408, FLAG_DPE, DETAIL_HEADER_TIMEOUT, self.rt.exceeded(
                 BOUND_HEAD_TIME, now - self.deadline_us + self.rt.bounds.head_us))
         else:
@@ -409,16 +411,21 @@ cdef class Http1Downstream(Downstream):
             reason = self.rt.exceeded(BOUND_HEADERS, MAX_HEADERS + 1)
         return self.refuse_head(status, FLAG_DPE, detail, reason)
 
-    # A head that is no request: answered here, without a stream, and the connection ends.
+    # A head that is no request: answered here, without a stream, and the connection ends. rt.request has what was
+    # understood of it.
     cdef int refuse_head(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1:
-        return self.refuse_with(status, flag, detail, reason_text(detail, reason), b"")
+        cdef bytes text = reason_text(detail, reason)
+        if wants_json(&self.rt.request):
+            return self.refuse_with(status, flag, detail, reason_json(status, flag, detail, text),
+                                    b"content-type: application/json\r\n")
+        return self.refuse_with(status, flag, detail, text, b"")
 
     cdef int refuse_with(self, uint32_t status, uint32_t flag, Detail detail, bytes text, bytes lines) except -1:
         cdef LogEntry e
         self.must_close = True
         self.held = None
         self.rt.begin_send()
-        self.respond_local(status, text, lines, True, None)
+        self.respond_local(status, text, lines, self.rt.request.view.method != METHOD_HEAD, None)
         self.rt.column.downstream_rq_total += 1
         self.rt.column.downstream_rq_xx[status // 100] += 1
         if self.rt.log is not None:

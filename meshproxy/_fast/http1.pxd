@@ -45,6 +45,7 @@ cdef struct ResponseHead:
     Detail error_detail
 
 # Bytes of the head, NEED_MORE, or BAD with error_status and error_detail set. `limit`: most bytes a head may have.
+# Whatever the result, view has the method and the fields that were understood.
 cdef int request_parse(RequestHead* h, const char* base, uint32_t size, uint32_t limit) noexcept nogil
 # The same for a response to `method`, whose framing depends on it. BAD sets error_detail.
 cdef int response_parse(ResponseHead* h, const char* base, uint32_t size, uint32_t limit,

@@ -181,9 +181,10 @@ cdef int parse_request_line(RequestHead* h, const char* base, uint32_t at, uint3
     return 1
 
 
-# uri-host [ ":" port ] of [0-9]{0,5}, or nothing (RFC 9110 7.2); an IP literal is not read further than its brackets.
+# uri-host [ ":" port ], the port 65535 at most and maybe empty, or nothing (RFC 9110 7.2); an IP literal is not read further than its brackets.
 cdef bint host_ok(const char* p, size_t n) noexcept nogil:
     cdef size_t i = 0
+    cdef uint32_t port = 0
     if scan_span(p, n, CLASS_HOST) != n:
         return False
     if n and p[0] == b'[':
@@ -201,7 +202,8 @@ cdef bint host_ok(const char* p, size_t n) noexcept nogil:
     for i in range(i + 1, n):
         if p[i] < b'0' or p[i] > b'9':
             return False
-    return True
+        port = port * 10 + <uint32_t>(p[i] - c'0')
+    return port <= 65535
 
 
 # Splits the target into authority, path and query (RFC 9112 3.2).
@@ -272,6 +274,8 @@ cdef int request_parse(RequestHead* h, const char* base, uint32_t size, uint32_t
     cdef int used, bits, i
     cdef RequestView* v = &h.view
     v.base = base
+    v.method = METHOD_OTHER
+    table_clear(&v.headers)
     # An empty line before the request line is skipped (RFC 9112 2.2).
     while at + 1 < size and at < 4 and base[at] == b'\r' and base[at + 1] == b'\n':
         at += 2
@@ -284,7 +288,6 @@ cdef int request_parse(RequestHead* h, const char* base, uint32_t size, uint32_t
         return request_bad(h, 400, DETAIL_CODEC_ERROR)
     if parse_request_line(h, base, at, lf - 1) < 0:
         return BAD
-    table_clear(&v.headers)
     used = parse_fields(&v.headers, base, lf + 1, size, limit, &h.error_detail)
     if used == NEED_MORE:
         return NEED_MORE

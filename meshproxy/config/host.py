@@ -13,7 +13,12 @@ from .problem import quote
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _FIRST_LABEL = re.compile(r"\*?[-A-Za-z0-9]*")
+# As the codec reads Host: an IP literal in brackets, or a name of RFC 3986 3.2.2.
+_AUTHORITY = re.compile(
+    r"(?:\[[-0-9A-Za-z:.%~_]+\]|[-0-9A-Za-z._~!$&'()*+;=%]+)(?::([0-9]{0,5}))?"
+)
 MAX_LENGTH = 255
+MAX_PORT = 65535
 
 
 def resolve(host: str, namespace: str, cluster_domain: str) -> str:
@@ -45,6 +50,14 @@ def covers(pattern: str, host: str) -> bool:
 def specificity(host: str) -> tuple[bool, int, str]:
     """Sort key: most specific first (no wildcard, then longer, then alphabetical)."""
     return host.startswith("*"), -len(host), host
+
+
+def authority_reason(text: str) -> str | None:
+    """Say why the text may not stand in Host, or None when it may (RFC 9110 7.2)."""
+    found = _AUTHORITY.fullmatch(text)
+    if found is None or int(found[1] or 0) > MAX_PORT:
+        return f"expected a host, and maybe a port up to {MAX_PORT}, found {quote(text)}"
+    return None
 
 
 def is_address(text: str) -> bool:

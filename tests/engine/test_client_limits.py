@@ -316,3 +316,72 @@ async def test_reply_is_json_when_accept_asks(
     else:
         assert reply.body == (b"" if kind == "no route" else b"no healthy upstream")
         assert reply.header("content-type") == ("text/plain" if reply.body else None)
+
+
+JSON = "Accept: application/json"
+REFUSED = {
+    "fields": (request("GET", "/", JSON, "X : 1"), 400, "http1.codec_error"),
+    "framing": (request("GET", "/", JSON, "Content-Length: x"), 400, "http1.inconsistent_framing"),
+    "host": (request("GET", "/", JSON, host="a:65536"), 400, "invalid_host_header"),
+    "no host": (b"GET / HTTP/1.1\r\n" + JSON.encode() + b"\r\n\r\n", 400, "missing_host_header"),
+    "coding": (
+        request("GET", "/", JSON, "Transfer-Encoding: x"),
+        501,
+        "http1.invalid_transfer_encoding",
+    ),
+    "connect": (request("CONNECT", "web:80", JSON), 501, "connect_not_supported"),
+    "count": (request("GET", "/", JSON, *["x: 1"] * 100), 431, "http1.too_many_headers"),
+    "path": (request("GET", "/a%00", JSON), 400, "path_normalization_failed"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+async def test_refusal_of_a_head_is_json_when_accept_was_read(rig: Rig, kind: str) -> None:
+    sent, status, detail = REFUSED[kind]
+    proxy = rig.proxy()
+    client = await rig.client(proxy.port)
+    await client.send(sent)
+    reply = await client.read_response()
+    said: dict[str, Any] = json.loads(reply.body)
+    assert reply.header("content-type") == "application/json"
+    assert said.pop("message")
+    assert said == {"status": status, "flags": "DPE", "detail": detail}
+    assert await client.is_closed()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request("GET", "/", "X : 1", JSON),  # the bad line comes first: nothing behind it is read
+        b"GET /\r\n" + JSON.encode() + b"\r\n\r\n",
+        request("GET", "/", JSON, version="2.0"),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+)
+async def test_refusal_before_accept_was_read_is_text(rig: Rig, sent: bytes) -> None:
+    """Nor is the Accept of the request before believed."""
+    up = rig.upstream()
+    proxy = rig.proxy(up.port)
+    client = await rig.client(proxy.port)
+    assert (await client.get("/", JSON)).status == 200
+    await client.send(sent)
+    reply = await client.read_response()
+    assert reply.status == (505 if b"HTTP/2.0" in sent else 400)
+    assert reply.header("content-type") == "text/plain"
+    assert reply.body in (b"Bad Request", b"HTTP Version Not Supported")
+
+
+async def test_head_that_comes_too_late_is_refused_as_its_accept_asks(rig: Rig) -> None:
+    up = rig.upstream()
+    client = await rig.client(limited(rig, up.port, **{"head-time": 30}).port)
+    await client.send(request("GET", "/", JSON)[:-2])
+    reply = await client.read_response()
+    assert (reply.status, json.loads(reply.body)["detail"]) == (408, "request_header_timeout")
+
+
+async def test_refused_head_request_gets_no_body(rig: Rig) -> None:
+    proxy = rig.proxy()
+    client = await rig.client(proxy.port)
+    await client.send(request("HEAD", "/", host="a:1:2"))
+    assert (await client.read_response("HEAD")).status == 400
+    assert await client.recv_all() == b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from support.engine import cluster, route
 from support.stage import Stage
 from support.strict import requests_in, responses_in
 
+from meshproxy._fast.inspect import ProtocolError, parse_request
 from meshproxy.config.admission import admit
 from meshproxy.config.document import parse
 
@@ -50,6 +52,33 @@ def findings(action: str) -> list[tuple[str, str]]:
 def test_text_that_would_split_a_message_is_refused(action: str, path: str, value: str) -> None:
     wanted = ("MP104", f"spec.http[0].{path}")
     assert wanted in findings(action % ((TO, value) if action.count("%s") == 2 else value))
+
+
+@pytest.mark.parametrize(
+    "value", ["a b", "a/b", "a,b", "a@b", "a:65536", "a:1:2", ":80", "[::1", "a\\", "\u00e9"]
+)
+@pytest.mark.parametrize(
+    ("action", "path"),
+    [
+        ("rewrite: {authority: %s}", "rewrite.authority"),
+        ("headers: {request: {set: {Host: %s}}}", "headers.request.set.Host"),
+        ("headers: {request: {add: {':authority': %s}}}", 'headers.request.add[":authority"]'),
+    ],
+)
+def test_host_that_the_codec_would_refuse_is_refused(action: str, path: str, value: str) -> None:
+    found = findings(f"{{{TO}, {action % json.dumps(value)}}}")
+    assert ("MP104", f"spec.http[0].{path}") in found
+    sent = b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % value.encode()
+    with pytest.raises(ProtocolError):
+        parse_request(sent)
+
+
+@pytest.mark.parametrize("value", ["a", "a.b:65535", "[::1]:80", "a_b", "1.2.3.4:"])
+def test_host_that_the_codec_takes_may_be_set(value: str) -> None:
+    for action in ("rewrite: {authority: %s}", "headers: {request: {set: {host: %s}}}"):
+        found = findings(f"{{{TO}, {action % json.dumps(value)}}}")
+        assert [code for code, _ in found if code == "MP104"] == []
+    assert parse_request(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % value.encode()) is not None
 
 
 @pytest.mark.parametrize("name", FRAMING)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from .. import template
+from ..host import authority_reason
 from ..http_action import HeaderOperations, Headers
 from ..places import Path
 from ..problem import Finding, quote
@@ -47,6 +48,8 @@ def _operations(operations: HeaderOperations, path: Path, is_request: bool) -> I
             if is_authority(name) and is_request:
                 if "%" in value:
                     yield Finding("MP104", where, "expected a literal host, found a variable")
+                elif value and (reason := authority_reason(value)) is not None:
+                    yield Finding("MP104", where, reason)
             else:
                 yield from _name(name, where)
             yield from _value(value, where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ..host import authority_reason
 from ..http_action import (
     CorsPolicy,
     HttpDirectResponse,
@@ -66,7 +67,7 @@ def _redirect(redirect: HttpRedirect, rule: HttpRoute, path: Path) -> Iterator[F
         yield Finding("MP104", (*path, "scheme"), message)
     yield from _whole(redirect.uri, (*path, "uri"))
     yield from _whole(redirect.prefix_rewrite, (*path, "prefixRewrite"))
-    yield from _whole(redirect.authority, (*path, "authority"))
+    yield from _authority(redirect.authority, (*path, "authority"))
     if redirect.redirect_code not in REDIRECT_CODES:
         codes = ", ".join(str(code) for code in REDIRECT_CODES)
         message = f"expected one of {codes}, found {str(redirect.redirect_code)[:40]}"
@@ -80,10 +81,16 @@ def _redirect(redirect: HttpRedirect, rule: HttpRoute, path: Path) -> Iterator[F
 
 
 def _whole(value: str, path: Path) -> Iterator[Finding]:
-    """Judge what becomes a part of a request line, of Host or of Location."""
+    """Judge what becomes a part of a request line or of Location."""
     if _SPLITS.search(value):
         message = f"expected no space and no control character, found {quote(value)}"
         yield Finding("MP104", path, message)
+
+
+def _authority(value: str, path: Path) -> Iterator[Finding]:
+    reason = authority_reason(value) if value else None
+    if reason is not None:
+        yield Finding("MP104", path, reason)
 
 
 def _direct_response(direct: HttpDirectResponse, path: Path) -> Iterator[Finding]:
@@ -109,7 +116,7 @@ def _rewrite(rewrite: HttpRewrite, path: Path) -> Iterator[Finding]:
         message = "expected one of authority, uri, uriRegexRewrite, found none"
         yield Finding("MP103", path, message)
     yield from _whole(rewrite.uri, (*path, "uri"))
-    yield from _whole(rewrite.authority, (*path, "authority"))
+    yield from _authority(rewrite.authority, (*path, "authority"))
     if regex is None:
         return
     yield from _whole(regex.rewrite, (*path, "uriRegexRewrite", "rewrite"))
