@@ -6,6 +6,7 @@ python -m benchmarks.slow --connections 5000 --rounds 3
 `body`: a few bytes of its body (-B). Each round measures wrk before, during and after; the ratio
 is of the one during to the mean of the others, so a machine that changes speed does not count.
 wrk and slowhttptest share a core: what the proxy itself spends on slow connections is told apart.
+The worker runs under `--limit memory`; a request it would shed for that makes the run fail.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from benchmarks.measure import free_port
 from benchmarks.peers import PEERS
 from benchmarks.peers.peer import Site
 from benchmarks.process import Process, StartError
-from benchmarks.transfer import answers, wait
+from benchmarks.transfer import MIB, answers, memory, wait
 from benchmarks.upstream import Upstreams
 
 KINDS = {"headers": ("-H",), "body": ("-B", "-s", "100000")}
@@ -84,7 +85,9 @@ def run(kind: str, arguments: argparse.Namespace, folder: Path) -> bool:
     ratios, costs = [], []
     with Upstreams(3, arguments.load_core, folder) as upstreams:
         site = Site(folder, free_port(), upstreams.ports, 64, "plain")
-        command = PEERS["meshproxy"].command(site)
+        limit = arguments.memory_mib * MIB
+        bound = ("--limit", f"memory={arguments.memory_mib}MiB")
+        command = [*PEERS["meshproxy"].command(site), *bound]
         with Process(command, arguments.proxy_core, folder / "proxy.log") as process:
             wait(lambda: answers(site.port), process.tail())
             settings = site, process.pid, arguments.seconds, arguments.load_core
@@ -111,9 +114,13 @@ def run(kind: str, arguments: argparse.Namespace, folder: Path) -> bool:
                     f" ({ratios[-1]:.3f}), p99 {hit.p99_ms:.1f} ms beside {calm.p99_ms:.1f}",
                     flush=True,
                 )
+            peak = memory(pids[-1], "VmHWM")
     kept = statistics.median(ratios)
-    print(f"{kind}: {kept:.3f} of the honest throughput kept, {max(costs):.0f} bytes each")
-    return kept >= 1 - LOST_AT_MOST and max(costs) <= BYTES_EACH
+    print(
+        f"{kind}: {kept:.3f} of the honest throughput kept, {max(costs):.0f} bytes each;"
+        f" the worker took {peak / MIB:.1f} MiB at its peak, of a limit of {limit // MIB} MiB"
+    )
+    return kept >= 1 - LOST_AT_MOST and max(costs) <= BYTES_EACH and peak <= limit
 
 
 def main() -> int:
@@ -122,6 +129,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=sorted(KINDS))
+    parser.add_argument("--memory-mib", type=int, default=128)
     parser.add_argument("--load-core", type=int, default=0)
     parser.add_argument("--proxy-core", type=int, default=1)
     arguments = parser.parse_args()
