@@ -1,5 +1,4 @@
 BOUNDS: dict[str, tuple[str, int, int, int]]
 NAMES: tuple[str, ...]
-SHARED: tuple[str, ...]
 
 def check_bound(name: str, number: int) -> None: ...

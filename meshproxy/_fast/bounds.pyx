@@ -20,8 +20,6 @@ BOUNDS = {
     "memory": ("B", 0, 0, 1 << 50),
 }
 NAMES = tuple(BOUNDS)
-# Counted for the whole proxy; every worker has its part, one at least.
-SHARED = ("connections", "connections-per-source", "memory")
 
 
 def check_bound(str name, number):
@@ -44,20 +42,18 @@ cdef bytes bound_text(const Bounds* b, Bound bound, uint64_t seen):
     return f"{name} is limited to {most}{word}, found {seen}{word}".encode()
 
 
-cdef uint64_t value_of(str name, dict given, int workers) except? 0:
+cdef uint64_t value_of(str name, dict given) except? 0:
     unit, default, _, _ = BOUNDS[name]
     number = given.get(name, default)
-    if name in SHARED and number:
-        number = max(1, number // workers)
     return number * 1000 if unit == "ms" else number
 
 
-cdef int bounds_fill(Bounds* b, dict given, int workers) except -1:
+cdef int bounds_fill(Bounds* b, dict given) except -1:
     cdef uint64_t* field = <uint64_t*>b
     for name, number in given.items():
         check_bound(name, number)
     for i, name in enumerate(NAMES):
-        field[<int>i] = value_of(name, given, workers)
+        field[<int>i] = value_of(name, given)
     return 0
 
 

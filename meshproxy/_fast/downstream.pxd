@@ -52,7 +52,7 @@ cdef class Http1Downstream(Downstream):
     cdef uint64_t requests         # on this connection
     cdef uint64_t pipelined        # requests since the last one that was not sent ahead
     cdef Admission admission       # None: not counted
-    cdef bytes seat                # its key there
+    cdef uint64_t seat             # there
     cdef sockaddr_in6 remote       # or a sockaddr_in
     cdef char remote_buf[ADDRESS_ROOM]
     cdef size_t remote_len         # 0 = not printed yet

@@ -23,7 +23,7 @@ cdef class Listener(Handler):
         self.id = id
         self.socket = -1
         if rt.bounds.connections or rt.bounds.source_connections:
-            self.admission = Admission(rt)
+            self.admission = Admission(rt, id)
         memset(&self.timer, 0, sizeof(Timer))
         self.timer.owner = <void*>self
 
@@ -64,7 +64,7 @@ cdef class Listener(Handler):
         cdef socklen_t width
         cdef Http1Downstream connection
         cdef TcpSession session
-        cdef bytes seat = None
+        cdef uint64_t seat = 0
         cdef Binding binding = self.rt.snapshot.bindings.get(self.id, BY_HOST)
         for i in range(most):
             width = sizeof(remote)
@@ -74,8 +74,7 @@ cdef class Listener(Handler):
                     self.pause()
                 return 1
             if self.admission is not None:
-                seat = self.admission.admit(&remote)
-                if seat is None:
+                if not self.admission.admit(&remote, &seat):
                     close(fd)
                     continue
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))

@@ -1,5 +1,5 @@
-# overload.pxd: a worker that comes near its bound on memory sheds load before the kernel ends it: new requests get 503
-# (OM), L4 connections are closed, what is in progress goes on.
+# overload.pxd: workers that together come near the bound on memory shed load before the kernel ends one: new requests get
+# 503 (OM), L4 connections are closed, what is in progress goes on.
 from .reactor cimport Handler
 from .runtime cimport Runtime
 from .timer cimport Timer

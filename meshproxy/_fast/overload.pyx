@@ -29,14 +29,18 @@ cdef class Overload(Handler):
         return self.on_timer(&self.timer)
 
     cdef void stop(self) noexcept:
+        self.rt.column.resident_bytes = 0
         self.rt.reactor.cancel(&self.timer)
         if self.statm >= 0:
             os.close(self.statm)
             self.statm = -1
 
     cdef int on_timer(self, Timer* t) except -1:
-        cdef uint64_t resident = int(os.pread(self.statm, 128, 0).split()[1]) * PAGE_BYTES
-        cdef uint64_t most = self.rt.bounds.memory_bytes
+        cdef uint64_t resident = 0, most = self.rt.bounds.memory_bytes
+        cdef int worker
+        self.rt.column.resident_bytes = int(os.pread(self.statm, 128, 0).split()[1]) * PAGE_BYTES
+        for worker in range(1, self.rt.scoreboard.workers + 1):
+            resident += self.rt.scoreboard.process_column(worker).resident_bytes
         if self.rt.is_shedding:
             self.ticks += 1
             if self.ticks % TICKS_PER_TRIM == 0:

@@ -38,7 +38,7 @@ cdef class Runtime:
     cdef Intake intake
     cdef Bounds bounds
     cdef bint is_shedding          # memory is short: new requests get 503
-    cdef uint64_t resident_bytes   # as Overload saw it last
+    cdef uint64_t resident_bytes   # of all workers, as Overload saw it last
     cdef RequestHead request       # parse target, valid during one call
     cdef ResponseHead response     # parse target, valid during one call
     cdef readonly int downstream_count

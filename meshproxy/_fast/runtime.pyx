@@ -25,7 +25,7 @@ cdef class Runtime:
         self.is_draining = self.explains = self.is_shedding = False
         self.adds_lines = False
         self.intake = Intake()
-        bounds_fill(&self.bounds, limits, scoreboard.workers)
+        bounds_fill(&self.bounds, limits)
         self.downstream_count = self.upstream_count = self.stream_count = 0
         self.mirror_count = 0
         self.on_health_event = None

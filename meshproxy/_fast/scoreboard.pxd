@@ -1,7 +1,7 @@
 # scoreboard.pxd: one shared mapping for all workers: counters, gauges, cursors. No message per request.
 #
 #   header | route cursors | cluster cursors | endpoint states | affinity | column 0 | column 1 | ... | column N
-#   column = ProcessColumn | ClusterColumn[MAX_CLUSTERS] | EndpointColumn[MAX_ENDPOINTS]
+#   column = ProcessColumn | seats | ClusterColumn[MAX_CLUSTERS] | EndpointColumn[MAX_ENDPOINTS]
 #
 # Invariants:
 #   (1) column w (1..N) is written by worker w alone; column 0 by the control process alone, when it folds
@@ -18,6 +18,10 @@ cdef enum:
     MAX_ROUTE_SLOTS = 65536
     MAX_WORKERS = 64
     MAX_AFFINITY_SLOTS = 65536
+    SEAT_LISTENERS = 1024          # listeners counted one by one; further ones share
+    SEAT_SOURCES = 32768           # counters of one row
+    SEAT_ROWS = 2
+    SEAT_COUNT = SEAT_LISTENERS + SEAT_ROWS * SEAT_SOURCES
     CODE_SLOTS = 15            # distinct (status, flags) pairs counted one by one; the rest share the last
     HISTOGRAM_SLOTS = 20
     RETRY_REASONS = 5
@@ -109,6 +113,7 @@ cdef struct ProcessColumn:
     uint64_t upgrades               # answered with 101 and relayed
     uint32_t upgrades_active        # gauge
     uint32_t pad
+    uint64_t resident_bytes         # gauge: memory of this worker, while a bound on it is set
     uint64_t exceeded[BOUND_COUNT]  # requests and connections refused or ended by a bound
 
 cdef class Scoreboard:
@@ -124,6 +129,10 @@ cdef class Scoreboard:
     cdef EndpointState* endpoint_state(self, uint32_t slot) noexcept
     cdef AffinityEntry* affinity_entry(self, uint32_t slot) noexcept
     cdef ProcessColumn* process_column(self, int worker) noexcept
+    # SEAT_COUNT gauges: see seats.pxd.
+    cdef uint64_t* seats(self, int worker) noexcept
+    # Random, the same for all workers: for hashes that a client must not foresee.
+    cdef uint64_t secret(self) noexcept
     cdef ClusterColumn* cluster_column(self, int worker, uint32_t slot) noexcept
     cdef EndpointColumn* endpoint_column(self, int worker, uint32_t slot) noexcept
     # Distance in bytes between the same slot of neighbouring workers' columns.

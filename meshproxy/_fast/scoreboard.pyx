@@ -61,7 +61,8 @@ cdef size_t CLUSTERS_AT = ROUTES_AT + MAX_ROUTE_SLOTS * sizeof(Cursor)
 cdef size_t STATES_AT = CLUSTERS_AT + MAX_CLUSTER_SLOTS * sizeof(Cursor)
 cdef size_t AFFINITY_AT = page_up(STATES_AT + MAX_ENDPOINT_SLOTS * sizeof(EndpointState))
 cdef size_t COLUMNS_AT = page_up(AFFINITY_AT + MAX_AFFINITY_SLOTS * sizeof(AffinityEntry))
-cdef size_t IN_CLUSTERS = page_up(sizeof(ProcessColumn))
+cdef size_t IN_SEATS = page_up(sizeof(ProcessColumn))
+cdef size_t IN_CLUSTERS = IN_SEATS + page_up(SEAT_COUNT * sizeof(uint64_t))
 cdef size_t IN_ENDPOINTS = IN_CLUSTERS + MAX_CLUSTER_SLOTS * sizeof(ClusterColumn)
 cdef size_t COLUMN_SIZE = page_up(IN_ENDPOINTS + MAX_ENDPOINT_SLOTS * sizeof(EndpointColumn))
 
@@ -92,6 +93,8 @@ cdef class Scoreboard:
         if p == MAP_FAILED:
             raise OSError("scoreboard: mmap failed")
         self.base = <char*>p
+        if self.owns_fd:
+            (<uint64_t*>self.base)[0] = int.from_bytes(os.urandom(8), "little")
 
     def __dealloc__(self):
         if self.base != NULL:
@@ -123,6 +126,12 @@ cdef class Scoreboard:
     cdef ProcessColumn* process_column(self, int worker) noexcept:
         return <ProcessColumn*>(self.base + COLUMNS_AT + worker * COLUMN_SIZE)
 
+    cdef uint64_t* seats(self, int worker) noexcept:
+        return <uint64_t*>(self.base + COLUMNS_AT + worker * COLUMN_SIZE + IN_SEATS)
+
+    cdef uint64_t secret(self) noexcept:
+        return (<uint64_t*>self.base)[0]
+
     cdef ClusterColumn* cluster_column(self, int worker, uint32_t slot) noexcept:
         return <ClusterColumn*>(self.base + COLUMNS_AT + worker * COLUMN_SIZE + IN_CLUSTERS) + (
             slot if slot < MAX_CLUSTER_SLOTS else 0)
@@ -143,7 +152,9 @@ cdef class Scoreboard:
         cdef ClusterColumn* c
         cdef EndpointColumn* e
         p.downstream_cx_active = p.downstream_rq_active = 0
-        p.generation = p.upgrades_active = 0
+        p.generation = p.upgrades_active = p.resident_bytes = 0
+        for i in self.touched(<char*>self.seats(worker) - self.base, SEAT_COUNT, sizeof(uint64_t)):
+            self.seats(worker)[i] = 0
         fold(<uint64_t*>self.process_column(0), <uint64_t*>p, sizeof(ProcessColumn) // 8)
         for i in self.touched(<char*>self.cluster_column(worker, 0) - self.base, MAX_CLUSTER_SLOTS,
                               sizeof(ClusterColumn)):

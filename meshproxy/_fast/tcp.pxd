@@ -20,7 +20,7 @@ cdef class TcpSession(Relay):
     cdef uint32_t flags            # ResponseFlag
     cdef Detail detail
     cdef Admission admission       # None: not counted, or it left
-    cdef bytes seat                # its key there
+    cdef uint64_t seat             # there
 
     cdef int open(self, int fd) except -1
     # Closes a connection that goes nowhere.

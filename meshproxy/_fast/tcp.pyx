@@ -25,7 +25,7 @@ cdef class TcpSession(Relay):
         self.rt = rt
         self.cluster = cluster
         self.opened_us = rt.reactor.now_us
-        self.received_bytes = self.sent_bytes = 0
+        self.received_bytes = self.sent_bytes = self.seat = 0
         self.flags = FLAG_NONE
         self.detail = DETAIL_NONE
         memset(&self.remote, 0, sizeof(self.remote))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from typing import Any
 
 import pytest
 from support.engine import (
+    LOCALHOST,
     Peer,
     Proxy,
     Rig,
@@ -233,6 +235,35 @@ async def test_connection_over_the_limit_is_closed_at_once(rig: Rig, limit: str)
     held[0].close()
     await until(lambda: proxy.engine.active == 1)
     assert (await (await rig.client(proxy.port)).get()).status == 200
+
+
+@pytest.mark.parametrize("limit", ["connections", "connections-per-source"])
+async def test_connections_are_counted_over_all_workers(rig: Rig, limit: str) -> None:
+    up = rig.upstream()
+    proxy = rig.proxy(up.port, workers=3, options={"limits": {limit: 3}})
+    held = [await rig.client(port) for port in (proxy.ports[0], proxy.ports[0], proxy.ports[1])]
+    await until(lambda: proxy.board.process()["downstream_cx_total"] == 3)
+    for port in proxy.ports:
+        assert await (await rig.client(port)).is_closed()
+    assert exceeded(proxy) == {limit: 3}
+    held[0].close()
+    await until(lambda: proxy.board.process()["downstream_cx_active"] == 2)
+    held.append(await rig.client(proxy.ports[2]))
+    await until(lambda: proxy.board.process()["downstream_cx_total"] == 4)
+    assert await (await rig.client(proxy.ports[0])).is_closed()
+
+
+async def test_connections_per_source_are_told_apart(rig: Rig) -> None:
+    up = rig.upstream()
+    proxy = limited(rig, up.port, **{"connections-per-source": 1})
+    held = [
+        socket.create_connection((LOCALHOST, proxy.port), source_address=(f"127.0.0.{i}", 0))
+        for i in range(2, 40)
+    ]
+    await until(lambda: proxy.board.process()["downstream_cx_total"] == 38)
+    assert exceeded(proxy) == {}
+    for source in held:
+        source.close()
 
 
 async def test_connections_per_source_count_each_address_and_l4_too(rig: Rig) -> None:

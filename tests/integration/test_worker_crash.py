@@ -76,6 +76,26 @@ def test_worker_the_only_one_killed_is_replaced_and_queued_connections_are_serve
     assert proxy.workers() != [victim]
 
 
+def test_worker_killed_gives_back_the_seats_of_its_connections(
+    meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+    proxy = meshproxy_run(path, "--limit=connections=2", "--limit=connections-per-source=2")
+    (victim,) = proxy.workers()
+    fill_all_seats(proxy)
+    os.kill(victim, signal.SIGKILL)
+    proxy.wait_line("killed by signal 9; a new one starts now")
+    fill_all_seats(proxy)
+
+
+def fill_all_seats(proxy: ProxyProcess) -> None:
+    """Two are served, a third is not."""
+    with proxy.client() as first, proxy.client() as second:
+        assert first.get("web").status == second.get("web").status == 200
+        with proxy.client() as third, pytest.raises(ConnectionError):
+            third.get("web")
+
+
 def test_worker_drains_and_exits_when_the_control_process_is_gone(
     meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path
 ) -> None:

@@ -445,6 +445,7 @@ class Proxy:
             sock.setblocking(False)
             self.listeners.append(sock)
             self.engine.listen(listener_id, sock.fileno())
+        self.options = options or {}
         self.others: list[Engine] = []
         self.ports = [self.port]
         for worker in range(2, workers + 1):
@@ -513,7 +514,7 @@ class Proxy:
 
     def _add_worker(self, worker: int) -> None:
         """Another engine on the same scoreboard, in the same loop; it listens for itself."""
-        engine = Engine(asyncio.get_running_loop(), self.board, worker, {})
+        engine = Engine(asyncio.get_running_loop(), self.board, worker, self.options)
         sock = socket.create_server((LOCALHOST, 0), backlog=1024)
         sock.setblocking(False)
         engine.listen(HTTP_LISTENER, sock.fileno())
