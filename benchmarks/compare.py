@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     versions, missing = _look_for(arguments.peers)
     try:
         load_version = wrk.version()
-        for name in ("upstream", "floor"):
+        for name in ("upstream", "floor", "paced"):
             program(name)
         rounds = _run(arguments, settings, list(versions))
     except (wrk.LoadError, CompileError, StartError) as error:

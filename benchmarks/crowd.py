@@ -32,7 +32,7 @@ class Crowd:
             if b" 200 " not in answer[:15]:
                 raise LoadError(f"an idle connection got {answer[:40]!r}")
             received += len(answer)
-        return Load(newcomers, received, time.monotonic() - began, 0.0, 0.0)
+        return Load(newcomers, received, time.monotonic() - began)
 
     def close(self) -> None:
         for one in self._sockets:

@@ -12,7 +12,7 @@ from benchmarks import procfs
 from benchmarks.peers import Peer
 from benchmarks.peers.peer import Site
 from benchmarks.process import Process, StartError
-from benchmarks.upstream import Upstreams
+from benchmarks.upstream import Source
 from benchmarks.workload import Workload
 from benchmarks.wrk import Load, LoadError
 
@@ -48,7 +48,10 @@ class Round:
     worker_cpu_us: float = 0.0  # the busiest process alone
     mb_per_cpu_s: float = 0.0
     p50_ms: float = 0.0
+    p90_ms: float = 0.0
     p99_ms: float = 0.0
+    p999_ms: float = 0.0
+    max_ms: float = 0.0
     rss_mb: float = 0.0
     pss_mb: float = 0.0
     ready_ms: float = 0.0  # from exec to the first proxied response
@@ -57,6 +60,7 @@ class Round:
     foreign: float = 0.0  # share of the proxy's core that others took
     upstream_connections: int = 0  # that carried a request of this round
     upstream_max_over_mean: float = 0.0
+    slow_share: float = 0.0  # of requests that went to a slow upstream
     connection_bytes: float = 0.0  # memory (PSS) that the round added, per connection left open
     processes: list[dict[str, object]] = field(default_factory=list)
 
@@ -69,7 +73,7 @@ def measure(
     peer: Peer,
     workload: Workload,
     number: int,
-    upstreams: Upstreams,
+    shared: Source,
     settings: Settings,
     run: Path,
 ) -> Round:
@@ -77,18 +81,21 @@ def measure(
     result = Round(peer.name, workload.name, number)
     directory = run / f"{workload.name}-{number}-{peer.name}"
     directory.mkdir()
-    site = Site(directory, free_port(), upstreams.ports, settings.connections, workload.scene)
     try:
-        command = peer.command(site)
-        result.command = " ".join(command)
-        began = time.monotonic()
-        with Process(command, settings.proxy_core, run / f"{directory.name}.log") as process:
-            _wait_ready(process, site.port, workload)
-            result.ready_ms = (time.monotonic() - began) * 1e3
-            if settings.warmup_seconds:
-                workload.warm(site, settings.warmup_seconds, settings.load_core)
-            with workload.beside(site):
-                _drive(result, process, workload, site, upstreams, settings)
+        with workload.behind(shared) as upstreams:
+            ports, scene = upstreams.ports, workload.scene
+            site = Site(directory, free_port(), ports, settings.connections, scene)
+            command = peer.command(site)
+            result.command = " ".join(command)
+            log = run / f"{directory.name}.log"
+            began = time.monotonic()
+            with Process(command, settings.proxy_core, log) as process:
+                _wait_ready(process, site.port, workload)
+                result.ready_ms = (time.monotonic() - began) * 1e3
+                if settings.warmup_seconds:
+                    workload.warm(site, settings.warmup_seconds, settings.load_core)
+                with workload.beside(site):
+                    _drive(result, process, workload, site, upstreams, settings)
     except (StartError, LoadError, OSError) as error:
         result.errors.append(str(error))
     return result
@@ -130,7 +137,7 @@ def _drive(
     process: Process,
     workload: Workload,
     site: Site,
-    upstreams: Upstreams,
+    upstreams: Source,
     settings: Settings,
 ) -> None:
     pids = procfs.tree(process.pid)
@@ -151,6 +158,7 @@ def _drive(
     result.connection_bytes = (result.pss_mb * 1e6 - pss_before) / max(1, load.requests)
     result.upstream_connections = sum(served.connections)
     result.upstream_max_over_mean = served.max_over_mean
+    result.slow_share = workload.slow_share(served)
     _account_load(result, load)
     _account_cpu(result, load, cpu_before, cpu_after)
     cpu_s = result.cpu_us * load.requests / 1e6
@@ -165,7 +173,8 @@ def _drive(
 def _account_load(result: Round, load: Load) -> None:
     result.requests = load.requests
     result.requests_per_s = load.requests / load.seconds
-    result.p50_ms, result.p99_ms = load.p50_ms, load.p99_ms
+    for name in ("p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms"):
+        setattr(result, name, getattr(load, name))
 
 
 def _account_cpu(

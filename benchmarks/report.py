@@ -24,6 +24,7 @@ COLUMNS = (
     ("MB/cpu s", "mb_per_cpu_s", "{:.0f}"),
     ("p50 ms", "p50_ms", "{:.2f}"),
     ("p99 ms", "p99_ms", "{:.2f}"),
+    ("p99.9", "p999_ms", "{:.2f}"),
     ("RSS MB", "rss_mb", "{:.1f}"),
     ("PSS MB", "pss_mb", "{:.1f}"),
     ("ready ms", "ready_ms", "{:.0f}"),
@@ -31,6 +32,7 @@ COLUMNS = (
     ("load", "load_core_busy", "{:.0%}"),
     ("up cx", "upstream_connections", "{:.0f}"),
     ("max/mean", "upstream_max_over_mean", "{:.3f}"),
+    ("slow", "slow_share", "{:.1%}"),
     ("B/cx", "connection_bytes", "{:.0f}"),
 )
 
@@ -96,7 +98,7 @@ def _warnings(rounds: list[Round]) -> list[str]:
         where = f"{each.workload} round {each.number} {each.peer}"
         if each.foreign > FOREIGN_LIMIT:
             found.append(f"{where}: others used {each.foreign:.0%} of the proxy's core")
-        has_pool = each.peer != "floor" and each.workload not in ("l4", "routes")
+        has_pool = each.peer != "floor" and each.workload not in ("l4", "routes", "slowpod")
         if has_pool and each.upstream_connections > max(256, REUSE_LIMIT * each.requests):
             found.append(f"{where}: {each.upstream_connections} upstream connections, no reuse")
     return found

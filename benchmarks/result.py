@@ -14,7 +14,10 @@ METRICS = (
     "worker_cpu_us",
     "mb_per_cpu_s",
     "p50_ms",
+    "p90_ms",
     "p99_ms",
+    "p999_ms",
+    "max_ms",
     "rss_mb",
     "pss_mb",
     "ready_ms",
@@ -23,6 +26,7 @@ METRICS = (
     "foreign",
     "upstream_connections",
     "upstream_max_over_mean",
+    "slow_share",
     "connection_bytes",
 )
 RATIOS = ("cpu_us", "requests_per_s", "p99_ms", "mb_per_cpu_s", "pss_mb")

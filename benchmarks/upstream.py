@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from benchmarks import native
 from benchmarks.process import Process, StartError
@@ -31,6 +32,15 @@ class Served:
     def max_over_mean(self) -> float:
         total = sum(self.requests)
         return max(self.requests) * len(self.requests) / total if total else 0.0
+
+
+class Source(Protocol):
+    """What peers stand in front of."""
+
+    @property
+    def ports(self) -> tuple[int, ...]: ...
+
+    def served(self) -> Served: ...
 
 
 class Upstreams:

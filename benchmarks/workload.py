@@ -8,14 +8,19 @@ import resource
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from benchmarks import h2load, wrk
+from benchmarks import paced, wrk
 from benchmarks.crowd import Crowd
+from benchmarks.failure.fleet import Fleet
 from benchmarks.peers.peer import Site
 from benchmarks.scenes import Scene, churn, mesh, routes
 from benchmarks.scenes.request import Request, write_requests
+from benchmarks.upstream import Served, Source
 
 HOST = "bench"  # the service name; meshproxy routes by it, the other peers ignore it
-RATE_PER_S = 10_000  # of `latency`: less than half of what the slowest compiled peer reaches
+LOAD_SHARE = 0.5  # of `latency`: of what the peer just did in a closed loop
+SLOW_RATE_PER_S = 300  # of `slowpod`: the two quick pods alone could do some 900
+FAST_MS, SLOW_MS = 2, 20
+GO_PEERS = frozenset({"traefik", "caddy"})
 
 
 @dataclass
@@ -29,6 +34,8 @@ class Workload:
     body_bytes: int = 128  # what upstream.c sends for the path
     scene: Scene = "plain"
     host: str = HOST
+    skipped: frozenset[str] = frozenset()  # peers that are left out without --full
+    figure: str = "cpu_us"  # what is compared
 
     def drive(self, site: Site, seconds: float, core: int) -> wrk.Load:
         return wrk.run(self.asked(site), seconds, site.connections, core)
@@ -46,6 +53,15 @@ class Workload:
     def beside(self, site: Site) -> Iterator[None]:
         """Whatever goes on while the load runs."""
         yield
+
+    @contextlib.contextmanager
+    def behind(self, shared: Source) -> Iterator[Source]:
+        """What the peer stands in front of: the upstreams of the run, or others."""
+        yield shared
+
+    def slow_share(self, served: Served) -> float:
+        """The share of requests that a slow upstream got; 0 when none is."""
+        return 0.0
 
 
 @dataclass
@@ -67,12 +83,34 @@ class Upload(Workload):
 
 
 class Latency(Workload):
-    """A fixed rate, so that a slow peer is asked as much as a quick one."""
+    """Half of what the peer can do, at a constant rate; the warm-up finds out how much that is."""
+
+    rate_per_s = 0.0
+
+    def warm(self, site: Site, seconds: float, core: int) -> None:
+        load = super().drive(site, max(1.0, seconds), core)
+        self.rate_per_s = LOAD_SHARE * load.requests / load.seconds
 
     def drive(self, site: Site, seconds: float, core: int) -> wrk.Load:
-        log = site.directory / "h2load.log"
-        asked = h2load.Asked(self.url(site), self.host, RATE_PER_S, log)
-        return h2load.run(asked, seconds, site.connections, core)
+        asked = paced.Asked(site.port, self.host, self.rate_per_s)
+        return paced.run(asked, seconds, site.connections, core)
+
+
+class SlowPod(Workload):
+    """One pod ten times slower than the others, one request at a time in each."""
+
+    def drive(self, site: Site, seconds: float, core: int) -> wrk.Load:
+        asked = paced.Asked(site.port, self.host, SLOW_RATE_PER_S)
+        return paced.run(asked, seconds, site.connections, core)
+
+    @contextlib.contextmanager
+    def behind(self, shared: Source) -> Iterator[Source]:
+        pods = [("--workers", "1", "--work-ms", str(ms)) for ms in (SLOW_MS, FAST_MS, FAST_MS)]
+        with Fleet(*pods) as fleet:
+            yield fleet
+
+    def slow_share(self, served: Served) -> float:
+        return served.requests[0] / max(1, sum(served.requests))
 
 
 class Idle(Workload):
@@ -113,6 +151,12 @@ class Churn(Workload):
 _ALL = (
     Workload("small", "keep-alive GET of 128 bytes"),
     Mixed(
+        "varied",
+        "the same, 1,000 different requests from wrk's script: what `routes` is compared with",
+        requests=[Request(f"/?n={index:04}", (f"Host: {HOST}",)) for index in range(1000)],
+        skipped=GO_PEERS | {"nginx", "haproxy", "haproxy28"},
+    ),
+    Mixed(
         "mesh",
         "the same with 50 rules, a 99/1 split, a hash policy, retries and an access log",
         path="/api/home",
@@ -127,12 +171,31 @@ _ALL = (
         requests=routes.requests(),
     ),
     Churn("churn", "the same while an endpoint changes 50 times a second", scene="churn"),
-    Workload("close", "GET of 128 bytes on a new connection each", headers=("Connection: close",)),
-    Workload("body64k", "keep-alive GET of 64 KiB", "/64k", body_bytes=64 * 1024),
-    Workload("body1m", "keep-alive GET of 1 MiB", "/1m", body_bytes=1024 * 1024),
-    Upload("upload", "keep-alive POST of 64 KiB"),
+    Workload(
+        "close",
+        "GET of 128 bytes on a new connection each",
+        headers=("Connection: close",),
+        skipped=GO_PEERS,
+    ),
+    Workload("body64k", "keep-alive GET of 64 KiB", "/64k", body_bytes=65536, skipped=GO_PEERS),
+    Workload("body1m", "keep-alive GET of 1 MiB", "/1m", body_bytes=1 << 20, skipped=GO_PEERS),
+    Upload("upload", "keep-alive POST of 64 KiB", skipped=GO_PEERS),
     Workload("l4", "GET of 64 KiB through a TCP proxy", "/64k", body_bytes=65536, scene="tcp"),
-    Latency("latency", f"GET of 128 bytes, {RATE_PER_S:,} a second"),
-    Idle("idle", f"{Idle.connections:,} keep-alive connections that carried a GET each"),
+    Latency(
+        "latency",
+        "GET of 128 bytes at a constant rate, half of what the peer can do",
+        figure="p99_ms",
+    ),
+    SlowPod(
+        "slowpod",
+        f"{SLOW_RATE_PER_S} GETs a second to three pods, one of them ten times slower",
+        figure="p99_ms",
+        scene="slowpod",
+    ),
+    Idle(
+        "idle",
+        f"{Idle.connections:,} keep-alive connections that carried a GET each",
+        skipped=GO_PEERS,
+    ),
 )
 WORKLOADS = {workload.name: workload for workload in _ALL}

@@ -26,8 +26,11 @@ class Load:
     requests: int
     bytes: int  # heads and bodies of the responses
     seconds: float
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float = 0.0
+    p90_ms: float = 0.0
+    p99_ms: float = 0.0
+    p999_ms: float = 0.0
+    max_ms: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)  # kind -> count, zeros left out
 
 
@@ -58,16 +61,21 @@ def command(asked: Asked, seconds: float, connections: int) -> list[str]:
 
 
 def run(asked: Asked, seconds: float, connections: int, core: int) -> Load:
-    words = command(asked, seconds, connections)
+    return finish(command(asked, seconds, connections), seconds, core)
+
+
+def finish(words: list[str], seconds: float, core: int) -> Load:
+    """Run a load program to its end; its last line is a Load as JSON."""
+    name = Path(words[0]).name
     try:
         done = subprocess.run(  # type: ignore[call-overload]
             words, capture_output=True, text=True, timeout=seconds + GRACE_S, **pinned(core)
         )
     except subprocess.TimeoutExpired:
-        raise LoadError(f"wrk did not end within {GRACE_S:g} s of its time") from None
+        raise LoadError(f"{name} did not end within {GRACE_S:g} s of its time") from None
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines or not lines[-1].startswith("{"):
-        raise LoadError(f"wrk reported nothing: {(done.stderr or done.stdout).strip()[-300:]}")
+        raise LoadError(f"{name} reported nothing: {(done.stderr or done.stdout).strip()[-300:]}")
     report = json.loads(lines[-1])
     report["errors"] = {kind: count for kind, count in report["errors"].items() if count}
     return Load(**report)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import sys
 from typing import Self
+
+from benchmarks.upstream import Served
 
 END_S = 20.0
 WORDS = (sys.executable, "-m", "benchmarks.failure.pod")
@@ -38,6 +41,15 @@ class Pod:
             process.kill()
             process.wait()
 
+    def told(self) -> int:
+        """How many the running process has answered, this question left out."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=END_S)
+        try:
+            connection.request("GET", "/served")
+            return int(connection.getresponse().read())
+        finally:
+            connection.close()
+
     def restart(self) -> None:
         self.stop()
         self.start()
@@ -65,3 +77,7 @@ class Fleet:
     @property
     def ports(self) -> tuple[int, ...]:
         return tuple(pod.port for pod in self.pods)
+
+    def served(self) -> Served:
+        counts = tuple(pod.told() for pod in self.pods)
+        return Served(counts, (0,) * len(counts))

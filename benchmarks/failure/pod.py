@@ -2,6 +2,7 @@
 
 On TERM it accepts no more, closes what idles (with FIN, or with RST when --abrupt), finishes what
 it has begun and says `Connection: close` to it. --idle-ms is its patience with idle connections.
+GET /served says how many it has answered.
 """
 
 from __future__ import annotations
@@ -100,6 +101,9 @@ class Connection:
         if len(rest) < length:
             return
         self.held = rest[length:]
+        if head.startswith(b"GET /served "):
+            self.sock.send(_answer(b"%d" % self.pod.served))
+            return
         self.is_busy = True
         if self.patience is not None:
             self.patience.cancel()
@@ -117,9 +121,8 @@ class Connection:
 
     def answer(self) -> None:
         last = b"Connection: close\r\n" if self.pod.is_ending else b""
-        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n" % (len(BODY), last)
         with contextlib.suppress(OSError):  # the client may be gone
-            self.sock.send(head + BODY)
+            self.sock.send(_answer(BODY, last))
         self.pod.served += 1
         self.is_busy = False
         if self.pod.is_ending:
@@ -140,6 +143,10 @@ class Connection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
         self.sock.close()
         self.pod.check_done()
+
+
+def _answer(body: bytes, last: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n%b" % (len(body), last, body)
 
 
 async def serve(arguments: argparse.Namespace) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from benchmarks.peers.peer import Peer, Site, binary, install, output
+from benchmarks.peers.peer import Peer, Site, balance, binary, install, output
 
 
 class Caddy(Peer):
     name = "caddy"
+    scenes = frozenset({"plain", "slowpod"})
 
     def version(self) -> str:
         return f"caddy {output(self._binary(), 'version').split()[0]}"
 
     def command(self, site: Site) -> list[str]:
-        config = install("Caddyfile", site)
+        config = install("Caddyfile", site, BALANCE=balance(site, "round_robin", "least_conn"))
         words = [self._binary(), "run", "--config", str(config), "--adapter", "caddyfile"]
         return ["env", "GOMAXPROCS=1", f"HOME={site.directory}", *words]
 

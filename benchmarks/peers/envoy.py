@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import meshproxy
-from benchmarks.peers.peer import MissingError, Peer, Site, install, output
+from benchmarks.peers.peer import MissingError, Peer, Site, balance, install, output
 from benchmarks.process import StartError
 
 _LOG_TYPE = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
@@ -26,7 +26,7 @@ _UNLIMITED = dict.fromkeys(
 
 class Envoy(Peer):
     name = "envoy"
-    scenes = frozenset({"plain", "mesh", "routes", "tcp"})
+    scenes = frozenset({"plain", "mesh", "routes", "slowpod", "tcp"})
 
     def version(self) -> str:
         shown = output(binary(), "--version")
@@ -35,8 +35,9 @@ class Envoy(Peer):
 
     def command(self, site: Site) -> list[str]:
         match site.scene:
-            case "plain":
-                config = install("envoy.yaml", site)
+            case "plain" | "slowpod":
+                policy = balance(site, "ROUND_ROBIN", "LEAST_REQUEST")
+                config = install("envoy.yaml", site, BALANCE=policy)
             case "tcp":
                 config = install("envoy-tcp.yaml", site)
             case _:

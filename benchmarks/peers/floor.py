@@ -8,7 +8,7 @@ from benchmarks.peers.peer import MissingError, Peer, Site, output
 
 class Floor(Peer):
     name = "floor"
-    scenes = frozenset({"plain", "mesh", "routes", "churn", "tcp"})  # bytes are bytes
+    scenes = frozenset({"plain", "mesh", "routes", "churn", "slowpod", "tcp"})  # bytes are bytes
 
     def version(self) -> str:
         compiler = native.compiler()

@@ -5,19 +5,20 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from benchmarks.peers.peer import MissingError, Peer, Site, binary, install, output
+from benchmarks.peers.peer import MissingError, Peer, Site, balance, binary, install, output
 
 
 class HAProxy(Peer):
     name = "haproxy"
-    scenes = frozenset({"plain", "tcp"})
+    scenes = frozenset({"plain", "slowpod", "tcp"})
 
     def version(self) -> str:
         return output(self._binary(), "-v").splitlines()[0]
 
     def command(self, site: Site) -> list[str]:
         config = "haproxy-tcp.cfg" if site.scene == "tcp" else "haproxy.cfg"
-        return [self._binary(), "-db", "-f", str(install(config, site))]
+        values = {"BALANCE": balance(site, "roundrobin", "leastconn")}
+        return [self._binary(), "-db", "-f", str(install(config, site, **values))]
 
     def _binary(self) -> str:
         return binary("haproxy", "apt install haproxy")

@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from benchmarks.peers.peer import MissingError, Peer, Site, install, output
+from benchmarks.peers.peer import MissingError, Peer, Site, balance, install, output
 from benchmarks.scenes import churn, mesh, routes
 
 MODULE = (sys.executable, "-m", "meshproxy")
@@ -14,7 +14,7 @@ MODULE = (sys.executable, "-m", "meshproxy")
 
 class Meshproxy(Peer):
     name = "meshproxy"
-    scenes = frozenset({"plain", "mesh", "routes", "churn", "tcp"})
+    scenes = frozenset({"plain", "mesh", "routes", "churn", "slowpod", "tcp"})
 
     def version(self) -> str:
         if importlib.util.find_spec("meshproxy.__main__") is None:
@@ -42,7 +42,8 @@ def manifests(site: Site) -> Path:
         case "routes":
             routes.write_manifests(folder, site.upstream_ports)
         case _:
-            install("meshproxy.yaml", site).rename(folder / "meshproxy.yaml")
+            policy = balance(site, "ROUND_ROBIN", "LEAST_REQUEST")
+            install("meshproxy.yaml", site, BALANCE=policy).rename(folder / "meshproxy.yaml")
             if site.scene == "churn":
                 churn.write_manifests(folder, site.upstream_ports)
     return folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.peers.peer import Peer, Site, binary, install, output
+from benchmarks.peers.peer import Peer, Site, balance, binary, install, output
 from benchmarks.scenes import Scene
 
 _MODULES = Path("/usr/lib/nginx/modules")  # Debian's
@@ -12,7 +12,7 @@ _MODULES = Path("/usr/lib/nginx/modules")  # Debian's
 
 class Nginx(Peer):
     name = "nginx"
-    scenes = frozenset({"plain", "tcp"})
+    scenes = frozenset({"plain", "slowpod", "tcp"})
 
     def version(self) -> str:
         return output(_binary(), "-v").removeprefix("nginx version: ")
@@ -24,7 +24,8 @@ class Nginx(Peer):
 
     def command(self, site: Site) -> list[str]:
         name = "nginx-tcp.conf" if site.scene == "tcp" else "nginx.conf"
-        config, log = install(name, site, MODULES=str(_MODULES)), site.directory / "error.log"
+        values = {"MODULES": str(_MODULES), "BALANCE": balance(site, "", "least_conn;")}
+        config, log = install(name, site, **values), site.directory / "error.log"
         return [_binary(), "-p", str(site.directory), "-e", str(log), "-c", str(config)]
 
 

@@ -48,6 +48,11 @@ class Peer(abc.ABC):
         """Write what the peer needs into `site.directory`; return how it is started."""
 
 
+def balance(site: Site, plain: str, least: str) -> str:
+    """Choose the policy that the scene asks for: round robin, or by requests under way."""
+    return least if site.scene == "slowpod" else plain
+
+
 def render(name: str, site: Site, **values: str) -> str:
     """Fill a template of this folder. A line with @UPSTREAM_PORT@ is repeated per upstream."""
     values |= {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from benchmarks.peers.peer import Peer, Site, binary, install, output
+from benchmarks.peers.peer import Peer, Site, balance, binary, install, output
 
 
 class Traefik(Peer):
     name = "traefik"
+    scenes = frozenset({"plain", "slowpod"})
 
     def version(self) -> str:
         shown = output(self._binary(), "version")
@@ -16,7 +17,7 @@ class Traefik(Peer):
         return f"traefik {found[1]}" if found else shown
 
     def command(self, site: Site) -> list[str]:
-        config = install("traefik.yaml", site)
+        config = install("traefik.yaml", site, BALANCE=balance(site, "wrr", "p2c"))
         return [
             *("env", "GOMAXPROCS=1", self._binary()),
             f"--entryPoints.bench.address=127.0.0.1:{site.port}",

@@ -5,4 +5,4 @@ from __future__ import annotations
 
 from typing import Literal
 
-Scene = Literal["plain", "mesh", "routes", "churn", "tcp"]
+Scene = Literal["plain", "mesh", "routes", "churn", "slowpod", "tcp"]

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import chart, compare, h2load, procfs, report, result
+from benchmarks import chart, compare, procfs, report, result
 from benchmarks.measure import Round
 from benchmarks.peers import PEERS
 from benchmarks.peers.peer import Site, render
@@ -87,7 +87,7 @@ def test_unknown_name_lists_the_known_ones(
 def test_template_names_every_upstream_and_leaves_no_placeholder(
     name: str, tmp_path: Path
 ) -> None:
-    text = render(name, Site(tmp_path, 20000, (1111, 2222, 3333), 64), MODULES="/m")
+    text = render(name, Site(tmp_path, 20000, (1111, 2222, 3333), 64), MODULES="/m", BALANCE="b")
     assert all(str(port) in text for port in (1111, 2222, 3333))
     assert not re.search("@[A-Z_]+@", text)
 
@@ -118,15 +118,6 @@ def test_chart_shows_every_peer_in_multiples_of_the_floor() -> None:
     root = ElementTree.fromstring(chart.svg(run))
     words = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"small", "mesh", "1.10", "90.00"} <= set(words)
-
-
-def test_h2load_log_gives_percentiles_and_counts_failures(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    rows = [f"{1_000_000 + n}\t{503 if n == 7 else 200}\t{n + 1}" for n in range(100)]
-    log.write_text("\n".join(rows) + "\n")
-    load = h2load.read(log, 12_800)
-    assert (load.requests, load.bytes, load.errors) == (100, 12_800, {"status": 1})
-    assert (load.p50_ms, load.p99_ms) == (0.051, 0.1)
 
 
 def test_mesh_requests_reach_rules_all_along_the_list(tmp_path: Path) -> None:

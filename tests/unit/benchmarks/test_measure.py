@@ -11,7 +11,8 @@ from typing import ClassVar
 
 import pytest
 
-from benchmarks import compare, native
+from benchmarks import compare, native, paced
+from benchmarks.failure.fleet import Fleet
 from benchmarks.measure import Round, Settings, measure, problems
 from benchmarks.peers.peer import Peer, Site
 from benchmarks.upstream import Upstreams
@@ -55,6 +56,25 @@ def test_problems_are_named(load: Load, served: int, reason: str) -> None:
 
 def test_problems_of_a_clean_round_are_none() -> None:
     assert problems(_load(), SMALL, 12) == []
+
+
+@needs_cc
+def test_paced_load_sends_what_is_due_and_reports_it(tmp_path: Path) -> None:
+    with Upstreams(1, CORE, tmp_path) as upstreams:
+        load = paced.run(paced.Asked(upstreams.ports[0], "bench", 2000), 0.5, 8, CORE)
+        assert upstreams.served().requests == (1000,)
+    assert (load.requests, load.errors) == (1000, {})
+    assert 0 < load.p50_ms <= load.p90_ms <= load.p99_ms <= load.p999_ms <= load.max_ms
+
+
+@needs_cc
+def test_paced_latency_counts_from_when_a_request_was_due(tmp_path: Path) -> None:
+    options = ("--workers", "1", "--work-ms", "20")
+    with Fleet(options) as pods:
+        load = paced.run(paced.Asked(pods.ports[0], "bench", 100), 0.3, 1, CORE)
+        assert pods.served().requests == (30,)
+    # The last waits for all before it, thirty times 20 ms, and was due 290 ms after the first.
+    assert load.max_ms > 250
 
 
 @needs_cc
