@@ -1,9 +1,11 @@
-"""A run as an SVG: a group of bars per workload, CPU per request in multiples of the floor."""
+"""A run as an SVG: a group of bars per workload, what it compares in multiples of the floor."""
 
 from __future__ import annotations
 
 from typing import Any
 from xml.sax.saxutils import escape
+
+from benchmarks import result
 
 BAR, GAP, LABEL, WIDTH = 16, 22, 110, 900
 MOST = 6.0  # times the floor; a longer bar is cut and says its figure
@@ -15,11 +17,13 @@ def svg(run: dict[str, Any]) -> str:
     rows: list[str] = []
     y = GAP
     for name, workload in run["workloads"].items():
-        ratios = workload["ratios"]["cpu_us"]
+        figure = workload["figure"]
+        ratios = workload["ratios"][figure]
         bars = {peer: row["floor"] for peer, row in ratios.items() if "floor" in row}
         if len(bars) < 2:
             continue
-        rows.append(f'<text x="8" y="{y}" class="title">{escape(name)}</text>')
+        title = f"{name}: {result.WORDS[figure]}"
+        rows.append(f'<text x="8" y="{y}" class="title">{escape(title)}</text>')
         y += 6
         for peer, value in sorted(bars.items(), key=lambda item: item[1]):
             rows.append(_bar(peer, value, y))
@@ -45,5 +49,5 @@ def _head(height: int) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height + 20}">'
         f"<style>{style}</style>"
         f'<rect width="{WIDTH}" height="{height + 20}" fill="#fff"/>'
-        f'<text x="8" y="{height + 10}">CPU per request; floor = 1 (a byte relay in C)</text>'
+        f'<text x="8" y="{height + 10}">floor = 1 (a byte relay in C); shorter is better</text>'
     )

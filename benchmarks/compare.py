@@ -1,6 +1,7 @@
 """Measure meshproxy beside its peers, in one run on one machine.
 
-python -m benchmarks.compare --peers floor,nginx,haproxy,envoy,meshproxy --workloads small
+python -m benchmarks.compare                    # everything, medians of five rounds
+python -m benchmarks.compare --workloads small,close --peers floor,haproxy,meshproxy --rounds 3
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from pathlib import Path
 from benchmarks import chart, machine, report, wrk
 from benchmarks.measure import Round, Settings, measure
 from benchmarks.native import CompileError, program
-from benchmarks.peers import PEERS
+from benchmarks.peers import PEERS, Peer
 from benchmarks.peers.peer import MissingError
 from benchmarks.process import StartError
 from benchmarks.upstream import Upstreams
-from benchmarks.workload import WORKLOADS
+from benchmarks.workload import WORKLOADS, Workload
 
 UPSTREAM_COUNT = 3
+TURN_S = 0.8  # to start and stop a peer, on average
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
         proxy_core=arguments.proxy_core,
     )
     versions, missing = _look_for(arguments.peers)
+    absent = _absent(list(versions), arguments)
+    print(f"about {_minutes(arguments, list(versions)):.0f} minutes", file=sys.stderr, flush=True)
     try:
         load_version = wrk.version()
         for name in ("upstream", "floor", "paced"):
@@ -52,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         load=load_version,
         versions=versions,
         missing=missing,
-        absent=_absent(list(versions), arguments.workloads),
+        absent=absent,
         rounds=rounds,
     )
     if arguments.output == "json":
@@ -75,7 +79,7 @@ def _run(arguments: argparse.Namespace, settings: Settings, peers: list[str]) ->
                 turn = (number - 1) % len(peers) if peers else 0
                 for workload in (WORKLOADS[name] for name in arguments.workloads):
                     for peer in (PEERS[name] for name in peers[turn:] + peers[:turn]):
-                        if peer.lacks(workload.scene):
+                        if _why_absent(peer, workload, arguments.full):
                             continue
                         result = measure(peer, workload, number, upstreams, settings, run)
                         rounds.append(result)
@@ -95,30 +99,58 @@ def _look_for(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     return versions, missing
 
 
-def _absent(peers: list[str], workloads: list[str]) -> dict[str, dict[str, str]]:
+def _absent(peers: list[str], arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
     """Return {workload: {peer: why it takes no part}}, without those where all do."""
     table = {
         workload: {
-            name: why for name in peers if (why := PEERS[name].lacks(WORKLOADS[workload].scene))
+            name: why
+            for name in peers
+            if (why := _why_absent(PEERS[name], WORKLOADS[workload], arguments.full))
         }
-        for workload in workloads
+        for workload in arguments.workloads
     }
     return {workload: row for workload, row in table.items() if row}
 
 
+def _why_absent(peer: Peer, workload: Workload, is_full: bool) -> str:
+    if peer.name in workload.skipped and not is_full:
+        return "left out to save time, --full measures it too"
+    return peer.lacks(workload.scene)
+
+
+def _minutes(arguments: argparse.Namespace, peers: list[str]) -> float:
+    """Estimate how long the run takes."""
+    turns = sum(
+        arguments.seconds + arguments.warmup + TURN_S + workload.extra_s
+        for workload in (WORKLOADS[name] for name in arguments.workloads)
+        for name in peers
+        if not _why_absent(PEERS[name], workload, arguments.full)
+    )
+    return arguments.rounds * turns / 60
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
     load_core, proxy_core = machine.cores()
-    parser = argparse.ArgumentParser(prog="benchmarks.compare", description=__doc__.split("\n")[0])
+    rows = [f"  {name:8} {each.summary}" for name, each in WORKLOADS.items()]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.compare",
+        description=__doc__.split("\n")[0],
+        epilog="\n".join([f"peers: {', '.join(PEERS)}", "", "workloads:", *rows]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
-    add("--peers", type=_names_of("peer", list(PEERS)), default=list(PEERS))
-    add("--workloads", type=_names_of("workload", list(WORKLOADS)), default=["small"])
-    add("--rounds", type=_at_least(1), default=3)
-    add("--seconds", type=_at_least(1), default=3, help="of load per round, whole seconds")
-    add("--warmup", type=_at_least(0), default=1, help="seconds before each round")
-    add("--connections", type=_at_least(1), default=64)
-    add("--load-core", type=int, default=load_core, help="of wrk and the upstreams")
-    add("--proxy-core", type=int, default=proxy_core)
-    add("--svg", metavar="FILE", help="also draw CPU per request of each workload")
+    names = {"metavar": "NAME,...", "help": "see below (default: all)"}
+    add("--peers", type=_names_of("peer", list(PEERS)), default=list(PEERS), **names)
+    known = list(WORKLOADS)
+    add("--workloads", type=_names_of("workload", known), default=known, **names)
+    add("--full", action="store_true", help="peers far behind take part in every workload too")
+    add("--rounds", type=_at_least(1), default=5, metavar="N", help="default: 5")
+    add("--seconds", type=_at_least(1), default=2, metavar="N", help="of load, default: 2")
+    add("--warmup", type=_at_least(0), default=1, metavar="N", help="seconds, default: 1")
+    add("--connections", type=_at_least(1), default=64, metavar="N", help="default: 64")
+    add("--load-core", type=int, default=load_core, metavar="N", help="of load and upstreams")
+    add("--proxy-core", type=int, default=proxy_core, metavar="N", help="of the peer")
+    add("--svg", metavar="FILE", help="also draw what each workload compares")
     add("-o", "--output", choices=("text", "json"), default="text")
     arguments = parser.parse_args(argv)
     usable = os.sched_getaffinity(0)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import result
+from benchmarks import goals, result
 from benchmarks.machine import Machine
 from benchmarks.measure import Round, Settings
+from benchmarks.workload import WORKLOADS
 
 Document = dict[str, Any]
 
@@ -58,9 +59,14 @@ def document(
         "absent": absent,
         "against_small": _against_small(rounds, list(versions)),
         "workloads": {
-            name: _workload([each for each in rounds if each.workload == name], list(versions))
+            name: _workload(
+                [each for each in rounds if each.workload == name],
+                list(versions),
+                WORKLOADS[name].figure,
+            )
             for name in dict.fromkeys(each.workload for each in rounds)
         },
+        "goals": goals.verdicts(rounds),
         "errors": [
             f"{each.workload} round {each.number} {each.peer}: {error}"
             for each in rounds
@@ -70,8 +76,9 @@ def document(
     }
 
 
-def _workload(rounds: list[Round], peers: list[str]) -> Document:
+def _workload(rounds: list[Round], peers: list[str], figure: str = "cpu_us") -> Document:
     return {
+        "figure": figure,
         "median": {peer: result.medians(result.valid(rounds, peer)) for peer in peers},
         "cpu_us_spread": {
             peer: result.spread(result.valid(rounds, peer), "cpu_us") for peer in peers
@@ -127,11 +134,12 @@ def text(run: Document) -> str:
     lines += [f"{name:9} MISSING: {reason}" for name, reason in run["missing"].items()]
     for name, workload in run["workloads"].items():
         lines += ["", *_figures(name, workload)]
-        lines += ["", *_ratios(workload, "cpu_us", f"{name}: CPU per request, row / column")]
+        lines += ["", *_ratios(name, workload)]
         for peer, why in run["absent"].get(name, {}).items():
             lines.append(f"{peer} takes no part: {why}")
         for peer, value in run["against_small"].get(name, {}).items():
             lines.append(f"{peer}: {value:.2f} times its own CPU per request of `small`")
+    lines += ["", *_goals(run["goals"])] if run["goals"] else []
     lines += ["", *(f"ERROR: {error}" for error in run["errors"])] if run["errors"] else []
     lines += ["", *(f"warning: {warning}" for warning in run["warnings"])]
     return "\n".join(lines).rstrip()
@@ -148,22 +156,32 @@ def _figures(name: str, workload: Document) -> list[str]:
     return _table(rows)
 
 
-def _ratios(workload: Document, metric: str, title: str) -> list[str]:
-    ratios = workload["ratios"][metric]
+def _goals(verdicts: list[goals.Verdict]) -> list[str]:
+    rows = [["goal", "", "measured", ""]]
+    for each in verdicts:
+        missed = each["missed_by"]
+        verdict = f"missed by {missed:.1%}" if missed else "met"
+        rows.append([each["workload"], each["goal"], f"{each['measured']:.2f}", verdict])
+    return _table(rows, left=2)
+
+
+def _ratios(name: str, workload: Document) -> list[str]:
+    figure = workload["figure"]
+    ratios = workload["ratios"][figure]
     rows = [["", *ratios]]
     for peer, row in ratios.items():
         cells = (f"{row[base]:.2f}" if base in row else "-" for base in ratios)
         rows.append([peer, *cells])
-    return [title, *_table(rows)]
+    return [f"{name}: {result.WORDS[figure]}, row / column", *_table(rows)]
 
 
-def _table(rows: list[list[str]]) -> list[str]:
+def _table(rows: list[list[str]], left: int = 1) -> list[str]:
     width = max(len(row) for row in rows)
     padded = [row + [""] * (width - len(row)) for row in rows]
     sizes = [max(len(row[column]) for row in padded) for column in range(width)]
     return [
         "  ".join(
-            cell.ljust(size) if column == 0 else cell.rjust(size)
+            cell.ljust(size) if column < left else cell.rjust(size)
             for column, (cell, size) in enumerate(zip(row, sizes, strict=True))
         ).rstrip()
         for row in padded

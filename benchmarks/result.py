@@ -29,7 +29,12 @@ METRICS = (
     "slow_share",
     "connection_bytes",
 )
-RATIOS = ("cpu_us", "requests_per_s", "p99_ms", "mb_per_cpu_s", "pss_mb")
+RATIOS = ("cpu_us", "requests_per_s", "p99_ms", "mb_per_cpu_s", "pss_mb", "connection_bytes")
+WORDS = {
+    "cpu_us": "CPU per request",
+    "p99_ms": "99th percentile of the latency",
+    "connection_bytes": "memory per connection",
+}  # of what workloads compare
 
 Medians = dict[str, float]
 Ratios = dict[str, dict[str, float]]

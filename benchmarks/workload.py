@@ -36,6 +36,7 @@ class Workload:
     host: str = HOST
     skipped: frozenset[str] = frozenset()  # peers that are left out without --full
     figure: str = "cpu_us"  # what is compared
+    extra_s: float = 0.0  # a round of it takes longer by
 
     def drive(self, site: Site, seconds: float, core: int) -> wrk.Load:
         return wrk.run(self.asked(site), seconds, site.connections, core)
@@ -195,6 +196,7 @@ _ALL = (
     Idle(
         "idle",
         f"{Idle.connections:,} keep-alive connections that carried a GET each",
+        figure="connection_bytes",
         skipped=GO_PEERS,
     ),
 )

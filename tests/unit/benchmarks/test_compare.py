@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import chart, compare, procfs, report, result
+from benchmarks import chart, compare, goals, procfs, report, result
 from benchmarks.measure import Round
 from benchmarks.peers import PEERS
 from benchmarks.peers.peer import Site, render
@@ -52,6 +52,7 @@ def test_report_names_missing_peers_and_errors() -> None:
         "missing": {"envoy": "not installed"},
         "absent": {"small": {"nginx": "no configuration"}},
         "against_small": {"small": {"floor": 1.5}},
+        "goals": goals.verdicts([_round("floor", 1, 10), _round("meshproxy", 1, 12)]),
         "workloads": {"small": report._workload(rounds, ["floor", "nginx"])},
         "errors": ["small round 1 nginx: 7 status errors"],
         "warnings": [],
@@ -62,6 +63,15 @@ def test_report_names_missing_peers_and_errors() -> None:
     assert "no valid round" in text
     assert "nginx takes no part: no configuration" in text
     assert "floor: 1.50 times its own CPU" in text
+    assert re.search(r"small +CPU / floor <= 1.1 +1.20 +missed by 9.1%", text)
+
+
+def test_goal_is_about_the_peer_that_is_hardest_to_beat() -> None:
+    rounds = [_round(peer, 1, cpu) for peer, cpu in (("nginx", 20), ("haproxy", 10))]
+    rounds.append(_round("meshproxy", 1, 9))
+    (found,) = goals.verdicts(rounds)
+    assert found["goal"] == "CPU / best of nginx and HAProxy <= 0.8"
+    assert (found["measured"], found["missed_by"]) == pytest.approx((0.9, 0.125))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +127,7 @@ def test_chart_shows_every_peer_in_multiples_of_the_floor() -> None:
     run = {"workloads": {"small": report._workload(rounds, ["floor", "mesh", "slow"])}}
     root = ElementTree.fromstring(chart.svg(run))
     words = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"small", "mesh", "1.10", "90.00"} <= set(words)
+    assert {"small: CPU per request", "mesh", "1.10", "90.00"} <= set(words)
 
 
 def test_mesh_requests_reach_rules_all_along_the_list(tmp_path: Path) -> None:
