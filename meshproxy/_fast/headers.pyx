@@ -1,4 +1,4 @@
-from libc.string cimport memcmp, memset
+from libc.string cimport memset, strlen
 
 from .scan cimport *
 
@@ -96,8 +96,27 @@ cdef int table_find(const HeaderTable* t, const char* base, const char* name, si
     return -1
 
 
+cdef enum:
+    IDENTITY_COUNT = 10
+
+# Who sent a request, as other proxies in front of this one say it.
+cdef const char* IDENTITY[IDENTITY_COUNT]
+IDENTITY[:] = [b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"x-forwarded-port", b"x-forwarded-client-cert",
+               b"x-envoy-external-address", b"true-client-ip", b"traceparent", b"tracestate"]
+
+
+cdef bint is_identity(const char* name, size_t n) noexcept nogil:
+    cdef int i
+    for i in range(IDENTITY_COUNT):
+        if strlen(IDENTITY[i]) == n and scan_ieq(name, IDENTITY[i], n):
+            return True
+    return False
+
+
 # A client must not be able to remove these on the way to the upstream by naming them in Connection.
-cdef inline bint is_protected(uint8_t hid) noexcept nogil:
+cdef bint is_protected(uint8_t hid, const char* name, size_t n) noexcept nogil:
+    if hid == H_OTHER:
+        return is_identity(name, n)
     return hid in (H_HOST, H_CONTENT_LENGTH, H_X_REQUEST_ID, H_X_FORWARDED_FOR,
                    H_X_FORWARDED_PROTO, H_X_FORWARDED_HOST, H_EXPECT, H_DATE)
 
@@ -151,7 +170,7 @@ cdef int table_connection(HeaderTable* t, const char* base) noexcept nogil:
             else:
                 j = table_find(t, base, p, n, 0)
                 while j >= 0:
-                    if not is_protected(t.fields[j].id):
+                    if not is_protected(t.fields[j].id, p, n):
                         t.fields[j].flags |= HF_DROP
                     j = table_find(t, base, p, n, j + 1)
     return bits

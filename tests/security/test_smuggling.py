@@ -41,7 +41,9 @@ async def attack(client: Peer, case: Attack) -> list[int]:
     """Send it; the statuses of the answers that are due."""
     sender = client.loop.create_task(client.send(case.data))
     statuses = []
-    for _, method in case.answers:
+    refused = "HEAD" if case.data.startswith(b"HEAD ") else "GET"
+    for _, known in case.answers:
+        method = known or refused
         answered = await client.read_response(method)
         while answered.status == 100:
             answered = await client.read_response(method)
@@ -94,10 +96,7 @@ def is_refused(line: dict[str, Any]) -> bool:
 
 
 def key_of(line: dict[str, Any]) -> tuple[str, str, str]:
-    """An absolute form without a path is logged as it came."""
-    path = line["path"] or ""
-    target = path if path.startswith("/") else "/" + path
-    return line["method"], target, line["authority"] or ""
+    return line["method"], line["path"], line["authority"] or ""
 
 
 def outcome_of(line: dict[str, Any]) -> str:

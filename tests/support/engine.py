@@ -29,6 +29,7 @@ from meshproxy.snapshot.model import (
 
 TIMEOUT_S = 60.0
 LOCALHOST = "127.0.0.1"
+TCP_REPAIR = 19  # linux/tcp.h
 UNREACHABLE = "255.255.255.255"  # connect() fails at once: ENETUNREACH
 HTTP_LISTENER = 0
 TCP_LISTENER = 1
@@ -225,6 +226,11 @@ class Peer:
 
     def reset(self) -> None:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def vanish(self) -> None:
+        """Close without FIN or RST, as a machine without power; needs CAP_NET_ADMIN."""
+        self.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
         self.sock.close()
 
     async def _more(self) -> None:
