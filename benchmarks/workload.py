@@ -42,7 +42,8 @@ class Workload:
         return wrk.run(self.asked(site), seconds, site.connections, core)
 
     def warm(self, site: Site, seconds: float, core: int) -> None:
-        self.drive(site, seconds, core)
+        if seconds:
+            self.drive(site, seconds, core)
 
     def asked(self, site: Site) -> wrk.Asked:
         return wrk.Asked(self.url(site), (f"Host: {self.host}", *self.headers))

@@ -90,7 +90,9 @@ def test_peer_that_ends_makes_an_invalid_round_with_its_own_words(tmp_path: Path
 @needs_wrk
 def test_compare_measures_the_floor(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--seconds", "1", "--warmup", "0", "--connections", "8", "-o", "json"]
-    assert compare.main(["--peers", "floor", "--rounds", "1", *options]) == 0
+    assert (
+        compare.main(["--peers", "floor", "--workloads", "small", "--rounds", "1", *options]) == 0
+    )
     run = json.loads(capsys.readouterr().out)
     (done,) = run["workloads"]["small"]["rounds"]
     assert run["errors"] == []
