@@ -91,6 +91,8 @@ class Latency(Workload):
 
     def warm(self, site: Site, seconds: float, core: int) -> None:
         load = super().drive(site, max(1.0, seconds), core)
+        if not load.requests:
+            raise wrk.LoadError("no request of the warm-up completed: half of nothing")
         self.rate_per_s = LOAD_SHARE * load.requests / load.seconds
 
     def drive(self, site: Site, seconds: float, core: int) -> wrk.Load:
@@ -171,6 +173,7 @@ _ALL = (
         scene="routes",
         host="service-0",
         requests=routes.requests(),
+        extra_s=4.0,  # to read 10,000 services
     ),
     Churn("churn", "the same while an endpoint changes 50 times a second", scene="churn"),
     Workload(
