@@ -97,12 +97,12 @@ cdef int table_find(const HeaderTable* t, const char* base, const char* name, si
 
 
 cdef enum:
-    IDENTITY_COUNT = 10
+    IDENTITY_COUNT = 8
 
 # Who sent a request, as other proxies in front of this one say it.
 cdef const char* IDENTITY[IDENTITY_COUNT]
 IDENTITY[:] = [b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"x-forwarded-port", b"x-forwarded-client-cert",
-               b"x-envoy-external-address", b"true-client-ip", b"traceparent", b"tracestate"]
+               b"x-envoy-external-address", b"true-client-ip"]
 
 
 cdef bint is_identity(const char* name, size_t n) noexcept nogil:

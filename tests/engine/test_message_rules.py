@@ -21,7 +21,7 @@ KEPT = [
     *("Host", "Content-Length", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"),
     *("X-Request-Id", "Date", "Expect", "Forwarded", "Via", "X-Real-Ip", "X-Client-Ip"),
     *("X-Forwarded-Port", "X-Forwarded-Client-Cert", "X-Envoy-External-Address"),
-    *("True-Client-Ip", "Traceparent", "Tracestate"),
+    "True-Client-Ip",
 ]
 
 
