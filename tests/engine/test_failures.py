@@ -343,7 +343,7 @@ async def test_route_timeout_inside_the_body_truncates_it(rig: Rig) -> None:
         assert await peer.is_closed()
 
     up = rig.upstream(script)
-    proxy = rig.proxy(up.port, routes=[route(timeout_ms=60)])
+    proxy = rig.proxy(up.port, routes=[route(timeout_ms=300)])
     client = await rig.client(proxy.port)
     await client.send(request())
     assert (await client.recv_all()).endswith(b"\r\n\r\nabc")
@@ -360,12 +360,12 @@ async def test_route_timeout_while_connecting_is_504_ut(rig: Rig) -> None:
 
 async def test_response_before_the_timeout_disarms_it(rig: Rig) -> None:
     up = rig.upstream()
-    proxy = rig.proxy(up.port, routes=[route(timeout_ms=60, prefix="/fast"), route()])
+    proxy = rig.proxy(up.port, routes=[route(timeout_ms=400, prefix="/fast"), route()])
     client = await rig.client(proxy.port)
     for _ in range(5):
         assert (await client.get("/fast")).status == 200
     slow = await rig.client(proxy.port)
-    slow_proxy = rig.proxy(rig.blackhole_port(), routes=[route(timeout_ms=90)])
+    slow_proxy = rig.proxy(rig.blackhole_port(), routes=[route(timeout_ms=450)])
     clock = await rig.client(slow_proxy.port)
     assert (await clock.get()).status == 504
     assert (await slow.get()).status == 200

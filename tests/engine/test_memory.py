@@ -80,7 +80,7 @@ class EngineProcess:
 
     def end(self) -> int:
         try:
-            self.process.communicate(timeout=10)
+            self.process.communicate(timeout=60)
         finally:
             self.process.kill()
         return self.process.returncode

@@ -261,7 +261,7 @@ Fetch = Callable[..., Awaitable[tuple[int, bytes]]]
 @contextlib.asynccontextmanager
 async def httpx_client(port: int) -> AsyncIterator[Fetch]:
     url = f"http://{LOCALHOST}:{port}"
-    async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
 
         async def fetch(method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
             answered = await client.request(method, path, content=body)
@@ -272,7 +272,7 @@ async def httpx_client(port: int) -> AsyncIterator[Fetch]:
 
 @contextlib.asynccontextmanager
 async def aiohttp_client(port: int) -> AsyncIterator[Fetch]:
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(timeout=timeout) as session:
 
         async def fetch(method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:

@@ -118,7 +118,7 @@ async def test_per_try_timeout_ends_an_attempt(rig: Rig) -> None:
 
     up = rig.upstream(hang)
     proxy = rig.proxy(
-        clusters=[cluster(0, up.port)], routes=[retrying(per_try_timeout_ms=40, attempts=1)]
+        clusters=[cluster(0, up.port)], routes=[retrying(per_try_timeout_ms=200, attempts=1)]
     )
     client = await rig.client(proxy.port)
     answered = await client.get()

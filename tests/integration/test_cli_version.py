@@ -32,7 +32,7 @@ def test_output_into_a_closed_pipe_is_quiet() -> None:
         ["bash", "-o", "pipefail", "-c", command],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         env=environment(),
     )
     assert result.stderr == ""
@@ -44,7 +44,7 @@ def test_import_of_the_package_is_light() -> None:
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         env=environment(),
     )
     heavy = {"asyncio", "uvloop", "click", "yaml", "pydantic", "starlette", "prometheus_client"}

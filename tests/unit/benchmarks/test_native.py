@@ -45,7 +45,7 @@ def _relay(tmp_path: Path, *ports: int) -> tuple[Process, int]:
 
 @pytest.mark.parametrize(("path", "size"), [("/", 128), ("/64k", 65536), ("/1m", 1048576)])
 def test_upstream_serves_and_counts(upstreams: Upstreams, path: str, size: int) -> None:
-    client = http.client.HTTPConnection("127.0.0.1", upstreams.ports[1], timeout=5)
+    client = http.client.HTTPConnection("127.0.0.1", upstreams.ports[1], timeout=60)
     for _ in range(3):
         client.request("GET", path)
         assert len(client.getresponse().read()) == size

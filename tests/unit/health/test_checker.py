@@ -39,7 +39,7 @@ class Ticks:
                 self._slept.set()
 
     async def settle(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self._sleepers) != count:
                 self._slept.clear()
                 await self._slept.wait()

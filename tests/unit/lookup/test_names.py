@@ -65,7 +65,7 @@ class Lookups:
 
 
 def run(work) -> None:
-    asyncio.run(asyncio.wait_for(work, 20))
+    asyncio.run(asyncio.wait_for(work, 60))
 
 
 def test_watch_reports_what_changed_and_answers_that_come_together_at_once():
