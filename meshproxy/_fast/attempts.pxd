@@ -70,6 +70,9 @@ cdef class Attempts(UpstreamSink):
     cdef list tried                # Endpoints of earlier attempts, or None
     cdef Timer try_timer           # per-try timeout, or backoff
 
+    # As new, whatever it was used for before.
+    cdef void begin_attempts(self, Runtime rt) noexcept
+
     # What the stream does about it; implemented above.
     cdef int local_reply(self, uint32_t status, uint32_t flag, Detail detail) except -1
     cdef int cut_short(self, uint32_t flag, Detail detail) except -1   # a response had begun and does not end

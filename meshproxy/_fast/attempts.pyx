@@ -20,7 +20,26 @@ cdef enum:
 cdef class Attempts(UpstreamSink):
     def __cinit__(self):
         self.block = NULL
-        self.block_len = self.block_size = 0
+        memset(&self.try_timer, 0, sizeof(Timer))
+        self.try_timer.owner = <void*>self
+
+    def __dealloc__(self):
+        if self.block != NULL:
+            self.rt.give_block(self.block, self.block_size)
+
+    cdef void begin_attempts(self, Runtime rt) noexcept:
+        if self.block != NULL:
+            self.rt.give_block(self.block, self.block_size)
+            self.block = NULL
+        self.rt = rt
+        self.must_be_fresh = self.wants_upgrade = False
+        self.route = None
+        self.cluster = None
+        self.endpoint = None
+        self.pool = None
+        self.upstream = None
+        self.body = self.replay = None
+        self.tried = None
         self.request_done = self.response_started = self.is_finished = False
         self.has_hash = False
         self.hash = 0
@@ -31,12 +50,6 @@ cdef class Attempts(UpstreamSink):
         self.is_body_lost = False
         self.retry_count = 0
         self.sent_us = self.service_us = 0
-        memset(&self.try_timer, 0, sizeof(Timer))
-        self.try_timer.owner = <void*>self
-
-    def __dealloc__(self):
-        if self.block != NULL:
-            self.rt.give_block(self.block, self.block_size)
 
     cdef int local_reply(self, uint32_t status, uint32_t flag, Detail detail) except -1:
         return 0

@@ -17,7 +17,7 @@ from .normalize cimport head_is_normal
 from .reason cimport reason_json, reason_text, wants_json
 from .runtime cimport INLINE_BYTES
 from .scan cimport scan_find, scan_put_decimal
-from .stream cimport Stream
+from .stream cimport Stream, new_stream
 from .transport cimport *
 from .types cimport *
 
@@ -316,7 +316,7 @@ cdef class Http1Downstream(Downstream):
             self.set_deadline(self.rt.reactor.now_us + self.rt.bounds.body_idle_us)
         if self.rt.bounds.stream_us and self.rt.reactor.now_us + self.rt.bounds.stream_us < self.timer.deadline_us:
             self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.rt.bounds.stream_us)
-        stream = Stream(self.rt, self)
+        stream = new_stream(self.rt, self)
         self.stream = stream
         stream.start(h)
         if self.state == DS_WAIT and self.stream is stream:
@@ -517,7 +517,7 @@ cdef class Http1Downstream(Downstream):
             self.rt.gather_add(p, n)
         return 0
 
-    cdef SendResult respond_flush(self, bint is_complete) except *:
+    cdef SendResult respond_flush(self, bint is_complete) except? SEND_FAILED:
         if is_complete and self.encodes_chunks:
             self.put(b"0\r\n\r\n", 5)
         return self.send_gathered()
@@ -525,7 +525,7 @@ cdef class Http1Downstream(Downstream):
     # Made as an upstream would send it and passed on like one, so that a route's header edits apply. A body
     # without a type is plain text (ISTIO 1.13).
     cdef SendResult respond_local(self, uint32_t status, bytes body, bytes lines, bint has_body,
-                                  Stream stream) except *:
+                                  Stream stream) except? SEND_FAILED:
         cdef ResponseHead* h = &self.rt.response
         cdef char made[ENCODE_EXTRA]
         cdef size_t n = local_encode(made, status, len(body), self.rt.http_date())

@@ -61,6 +61,7 @@ cdef class Engine:
         cdef Endpoint e
         after = self.rt.snapshot.apply(update)
         self.rt.snapshot = after
+        self.rt.drop_spares()
         self.rt.column.generation = after.generation
         for e in after.retired:
             e.is_retired = True
@@ -114,6 +115,7 @@ cdef class Engine:
                 (<Downstream>h).abort()
             elif isinstance(h, RelaySide) and (<RelaySide>h).relay is not None:
                 (<RelaySide>h).relay.close_now()
+        self.rt.drop_spares()
         for mirror in list(self.rt.mirrors):
             (<Mirror>mirror).end()
         for h in self.handlers():

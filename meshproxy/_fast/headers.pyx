@@ -35,6 +35,7 @@ cdef struct KnownName:
 
 cdef enum:
     KNOWN_SLOTS = 512
+    CASE = 0x20                    # with this bit, letters of both cases are one
 
 cdef KnownName known[KNOWN_SLOTS]
 cdef uint32_t mul_len, mul_first, mul_mid
@@ -42,10 +43,10 @@ _kept = []     # owns the bytes that known[].name borrows
 
 
 cdef inline uint32_t name_hash(const char* p, size_t n) noexcept nogil:
-    cdef uint32_t first = scan_lower(<uint8_t>p[0])
-    cdef uint32_t mid = scan_lower(<uint8_t>p[n // 2])
-    cdef uint32_t last = scan_lower(<uint8_t>p[n - 1])
-    cdef uint32_t late = scan_lower(<uint8_t>p[n - 1 - n // 4])
+    cdef uint32_t first = <uint8_t>p[0] | CASE
+    cdef uint32_t mid = <uint8_t>p[n // 2] | CASE
+    cdef uint32_t last = <uint8_t>p[n - 1] | CASE
+    cdef uint32_t late = <uint8_t>p[n - 1 - n // 4] | CASE
     return (<uint32_t>n * mul_len + first * mul_first + mid * mul_mid + (last ^ (late << 3))) % KNOWN_SLOTS
 
 

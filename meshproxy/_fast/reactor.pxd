@@ -42,7 +42,7 @@ cdef class Reactor:
     cdef uint64_t wakeup_us        # when; 0 = none
     cdef uint64_t soonest_us       # earliest deadline armed since that was settled; 0 = none
     cdef bint is_running
-    cdef uint64_t now_us           # monotonic, refreshed for each batch and event
+    cdef uint64_t now_us           # monotonic, refreshed for each batch and each few events
     cdef object on_batch_end       # Python callable run once after a batch that set batch_end_wanted
     cdef bint batch_end_wanted
 

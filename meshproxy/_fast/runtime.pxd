@@ -12,7 +12,7 @@ from .clib.socket cimport iovec
 from .http1 cimport RequestHead, ResponseHead
 from .intake cimport Intake
 from .random cimport RandomState
-from .reactor cimport Reactor
+from .reactor cimport Handler, Reactor
 from .scoreboard cimport ProcessColumn, Scoreboard
 from .snapshot cimport Snapshot
 
@@ -47,6 +47,8 @@ cdef class Runtime:
     cdef readonly int mirror_count
     cdef object on_health_event    # callable taking a dict, or None
     cdef set mirrors               # owns the Mirrors in flight
+    cdef Handler spare_stream      # Streams that ended, to be used again: the first of a chain, or None
+    cdef int spare_count
 
     cdef char* scratch             # owned
     cdef char* side                # owned
@@ -58,6 +60,8 @@ cdef class Runtime:
     cdef int block_count
     cdef char date[32]             # IMF-fixdate of second date_s
     cdef uint64_t date_s
+
+    cdef void drop_spares(self) noexcept
 
     # Counts it, and says so in words that name the bound, its number and what was seen (bytes, us or pieces).
     cdef bytes exceeded(self, Bound bound, uint64_t seen)

@@ -30,6 +30,7 @@ cdef class Runtime:
         self.mirror_count = 0
         self.on_health_event = None
         self.mirrors = set()
+        self.spare_count = 0
         self.part_count = self.block_count = 0
         self.side_used = self.gathered = 0
         self.date_s = 0
@@ -47,6 +48,10 @@ cdef class Runtime:
         for i in range(self.block_count):
             free(self.blocks[i])
         free(self.blocks)
+
+    cdef void drop_spares(self) noexcept:
+        self.spare_stream = None
+        self.spare_count = 0
 
     cdef bytes exceeded(self, Bound bound, uint64_t seen):
         self.column.exceeded[<int>bound] += 1

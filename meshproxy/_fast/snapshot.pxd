@@ -26,7 +26,7 @@ cdef class Snapshot:
     cdef Scoreboard scoreboard
     cdef int worker
     cdef list clusters             # by id; None = no such cluster
-    cdef dict virtual_hosts        # id -> VirtualHost
+    cdef list virtual_hosts        # VirtualHost or None, by id
     cdef DomainTable domains
     cdef dict bindings             # listener id -> Binding
     cdef readonly list retired     # Endpoints of the previous snapshot that this one no longer names

@@ -98,7 +98,7 @@ cdef class Snapshot:
         self.scoreboard = scoreboard if scoreboard is not None else Scoreboard(1)
         self.worker = worker
         self.clusters = []
-        self.virtual_hosts = {}
+        self.virtual_hosts = []
         self.domains = DomainTable([])
         self.bindings = {}
         self.retired = []
@@ -111,7 +111,7 @@ cdef class Snapshot:
         cdef Cluster before, cluster
         after.generation = update["generation"]
         after.clusters = list(self.clusters)
-        after.virtual_hosts = {} if update["full"] else self.virtual_hosts
+        after.virtual_hosts = [] if update["full"] else self.virtual_hosts
         after.domains = self.domains
         after.bindings = self.bindings
         changed = dict(update["clusters"])
@@ -130,12 +130,10 @@ cdef class Snapshot:
                 kept = set(cluster.endpoints.values()) if cluster is not None else ()
                 after.retired += [e for e in before.endpoints.values() if e not in kept]
         if update["virtual_hosts"]:
-            after.virtual_hosts = dict(after.virtual_hosts)
+            most = max(update["virtual_hosts"]) + 1
+            after.virtual_hosts = after.virtual_hosts + [None] * (most - len(after.virtual_hosts))
             for host_id, host in update["virtual_hosts"].items():
-                if host is None:
-                    after.virtual_hosts.pop(host_id, None)
-                else:
-                    after.virtual_hosts[host_id] = VirtualHost(host, self.scoreboard)
+                after.virtual_hosts[host_id] = None if host is None else VirtualHost(host, self.scoreboard)
         if update["domains"] is not None:
             after.domains = DomainTable(update["domains"])
         if update["listeners"] is not None:
@@ -146,7 +144,7 @@ cdef class Snapshot:
         cdef int host = binding.virtual_host
         if host < 0:
             host = self.domains.find(v.base + v.authority.off, v.authority.len)
-        return self.virtual_hosts.get(host)
+        return self.virtual_hosts[host] if 0 <= host < len(self.virtual_hosts) else None
 
     cdef Cluster cluster_of(self, Route route, int arm):
         return self.cluster_at(route.cluster_ids[arm])

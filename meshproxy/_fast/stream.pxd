@@ -19,7 +19,7 @@ from .logged cimport LoggedRequest
 from .runtime cimport Runtime
 from .snapshot cimport Binding, Snapshot
 from .timer cimport Timer
-from .transport cimport SendResult, Transport
+from .transport cimport SEND_FAILED, SendResult, Transport
 from .types cimport Detail
 from .upgraded cimport Upgraded
 
@@ -33,10 +33,10 @@ cdef class Downstream(Transport):
     cdef int respond_informational(self, ResponseHead* h) except -1
     cdef int respond_body(self, const char* p, size_t n) except -1
     cdef int respond_trailers(self, Buffer lines) except -1            # borrowed; the body is over
-    cdef SendResult respond_flush(self, bint is_complete) except *
+    cdef SendResult respond_flush(self, bint is_complete) except? SEND_FAILED
     # A reply of the proxy's own; `stream` None for a head that was no request.
     cdef SendResult respond_local(self, uint32_t status, bytes body, bytes lines, bint has_body,
-                                  Stream stream) except *
+                                  Stream stream) except? SEND_FAILED
     # The stream is over. is_clean: request and response are whole, the connection may serve another.
     cdef int stream_done(self, bint is_clean) except -1
     cdef int resume_request(self) except -1
@@ -50,6 +50,9 @@ cdef class Stream(Attempts):
     cdef Snapshot snapshot
     cdef int minor                 # of the request's HTTP/1.minor
     cdef int arm                   # of the route's split; -1 = none taken
+    # begin() sets every field below and in attempts but the timers and the block.
+    cdef bint is_spare             # over, and kept for another request
+    cdef Stream next_spare
     cdef bint is_counted           # in the cluster's in-flight count
     cdef bint is_delayed           # by an injected fault: the timer dispatches
     cdef bint is_preflight         # CORS answers it, behind a fault
@@ -70,6 +73,9 @@ cdef class Stream(Attempts):
     cdef list cors_lines           # to add to the response, or None
     cdef Upgraded upgraded         # what became of the connections after a 101, or None
     cdef list mirrors              # Mirror copies not sent yet, or None
+
+    cdef void begin(self, Runtime rt, Downstream downstream) noexcept
+    cdef void put_aside(self) noexcept
 
     # Called by the downstream, in this order; request_flush (attempts) once per recv.
     cdef int start(self, RequestHead* h) except -1
@@ -99,3 +105,5 @@ cdef class Stream(Attempts):
     cdef int write_log(self) except -1
     cdef bytes client(self, const RequestView* v)
     cdef Origin origin(self)
+
+cdef Stream new_stream(Runtime rt, Downstream downstream)

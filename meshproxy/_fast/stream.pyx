@@ -25,8 +25,12 @@ from .types cimport *
 from .upgraded cimport Upgraded
 from .upstream cimport UpstreamConnection
 
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(Stream stream) noexcept
+
 cdef enum:
     ATTEMPT_ROOM = 8               # x-envoy-attempt-count may grow by a few digits
+    SPARE_STREAMS = 64
 
 
 cdef class Downstream(Transport):
@@ -42,11 +46,11 @@ cdef class Downstream(Transport):
     cdef int respond_trailers(self, Buffer lines) except -1:
         return 0
 
-    cdef SendResult respond_flush(self, bint is_complete) except *:
+    cdef SendResult respond_flush(self, bint is_complete) except? SEND_FAILED:
         return SEND_DONE
 
     cdef SendResult respond_local(self, uint32_t status, bytes body, bytes lines, bint has_body,
-                                  Stream stream) except *:
+                                  Stream stream) except? SEND_FAILED:
         return SEND_DONE
 
     cdef int stream_done(self, bint is_clean) except -1:
@@ -66,26 +70,57 @@ cdef class Downstream(Transport):
         return NULL
 
 
+# One that ended, if nobody up the stack holds it still; else a new one.
+cdef Stream new_stream(Runtime rt, Downstream downstream):
+    cdef Stream stream = <Stream>rt.spare_stream
+    if stream is not None:
+        rt.spare_stream = stream.next_spare
+        rt.spare_count -= 1
+        stream.next_spare = None
+    if stream is None or Py_REFCNT(stream) > 1:
+        stream = Stream.__new__(Stream)
+    stream.begin(rt, downstream)
+    return stream
+
+
 @cython.final
 @cython.no_gc_clear  # __dealloc__ needs rt; finish() breaks the cycles
 cdef class Stream(Attempts):
-    def __cinit__(self, Runtime rt, Downstream downstream):
-        self.rt = rt
+    def __cinit__(self):
+        memset(&self.timer, 0, sizeof(Timer))
+        self.timer.owner = <void*>self
+        self.is_spare = True
+
+    def __dealloc__(self):
+        if not self.is_spare:
+            self.rt.stream_count -= 1
+
+    cdef void begin(self, Runtime rt, Downstream downstream) noexcept:
+        self.begin_attempts(rt)
         self.downstream = downstream
-        self.is_counted = self.is_delayed = self.is_preflight = self.explains = self.adds_lines = False
+        self.snapshot = rt.snapshot
+        self.logged = None
+        self.reason = self.remote = self.head = None
+        self.made_cookies = self.cors_lines = self.mirrors = None
+        self.is_spare = self.is_counted = self.is_delayed = self.is_preflight = False
+        self.explains = self.adds_lines = False
         self.takes_trailers = False
         self.arm = -1
         self.status = 0
         self.detail = DETAIL_VIA_UPSTREAM
         self.request_bytes = self.response_bytes = 0
-        memset(&self.timer, 0, sizeof(Timer))
-        self.timer.owner = <void*>self
         rt.stream_count += 1
         rt.column.downstream_rq_total += 1
         rt.column.downstream_rq_active += 1
 
-    def __dealloc__(self):
-        self.rt.stream_count -= 1
+    # For a request to come, unless it holds what has been replaced.
+    cdef void put_aside(self) noexcept:
+        if self.snapshot is self.rt.snapshot and self.rt.spare_count < SPARE_STREAMS:
+            self.is_spare = True
+            self.rt.stream_count -= 1
+            self.next_spare = <Stream>self.rt.spare_stream
+            self.rt.spare_stream = self
+            self.rt.spare_count += 1
 
     cdef int start(self, RequestHead* h) except -1:
         self.start_us = self.rt.reactor.now_us
@@ -93,7 +128,6 @@ cdef class Stream(Attempts):
         self.minor = h.minor
         self.framing = h.framing
         self.request_done = h.framing == BODY_NONE
-        self.snapshot = self.rt.snapshot
         if self.rt.adds_lines:
             self.explains = self.rt.explains and take_explain(h)
             self.adds_lines = self.explains or len(self.rt.intake.via) > 0
@@ -480,6 +514,7 @@ cdef class Stream(Attempts):
         self.downstream = None
         self.body = self.replay = None
         self.upgraded = None
+        self.put_aside()
         if downstream is not None:
             return downstream.stream_done(is_clean)
         return 0

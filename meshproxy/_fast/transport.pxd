@@ -29,7 +29,7 @@ cdef class Transport(Handler):
     # Bytes put into rt.scratch, or RECV_*.
     cdef ssize_t receive(self) noexcept
     # Sends what rt gathered.
-    cdef SendResult send_gathered(self) except *
+    cdef SendResult send_gathered(self) except? SEND_FAILED
     # Sends more of out after an EPOLLOUT edge.
     cdef SendResult flush(self) noexcept
     cdef int attach(self, int fd) except -1

@@ -48,7 +48,7 @@ cdef class Transport(Handler):
             self.is_readable = False
             return RECV_AGAIN if errno == EAGAIN else RECV_ERROR
 
-    cdef SendResult send_gathered(self) except *:
+    cdef SendResult send_gathered(self) except? SEND_FAILED:
         cdef Runtime rt = self.rt
         cdef ssize_t sent
         cdef size_t left, width
