@@ -22,6 +22,20 @@ cdef enum:
     MAX_HASH_POLICIES = 8
 
 cdef class Route:
+    # What every request asks stands together: with ten thousand routes, each line of memory is one that waits.
+    cdef bint is_open              # no conditions: every request is its own
+    cdef bint is_plain             # does nothing to requests and responses: the stream asks once
+    cdef readonly bint is_direct           # answers by itself with direct_status and direct_body
+    cdef bint edits_request        # anything to do to the request head: rewrite or edits
+    cdef bint edits_response
+    cdef bint upgrades             # Upgrade goes on to the upstream
+    cdef bint hashes_remote        # a policy may look at the client's address
+    cdef int hash_count
+    cdef int only_cluster          # with one arm; -1 = cluster not found
+    cdef uint64_t timeout_us       # 0 = none
+    cdef Schedule split            # None with one arm
+    cdef readonly RetryPolicy retry        # None = no retries
+
     cdef readonly str name
     cdef readonly str virtual_service
     cdef readonly int rule
@@ -31,11 +45,8 @@ cdef class Route:
     cdef bytes log_name            # %ROUTE_NAME%
     cdef list conditions
     cdef list cluster_ids          # of the arms; -1 = cluster not found
-    cdef Schedule split            # None with one arm
     cdef Cursor* cursor            # borrowed: lives in the scoreboard, which the snapshot keeps
-    cdef uint64_t timeout_us       # 0 = none
     cdef readonly Redirect redirect        # None, as what follows, when the route does none of it
-    cdef readonly bint is_direct           # answers by itself with direct_status and direct_body
     cdef readonly uint32_t direct_status
     cdef readonly bytes direct_body
     cdef readonly Rewrite rewrite
@@ -44,17 +55,10 @@ cdef class Route:
     cdef list arm_request_edits    # per arm: HeaderEdits or None
     cdef list arm_response_edits
     cdef list arm_authorities      # per arm: bytes, b"" = none
-    cdef bint edits_request        # anything to do to the request head: rewrite or edits
-    cdef bint edits_response
     cdef readonly Fault fault
     cdef readonly Cors cors
-    cdef readonly RetryPolicy retry        # None = no retries
-    cdef bint upgrades             # Upgrade goes on to the upstream
     cdef list mirrors              # (cluster id, parts per million)
-    cdef bint is_plain             # none of the above: the stream asks once
     cdef HashPolicy hash_policies[MAX_HASH_POLICIES]
-    cdef int hash_count
-    cdef bint hashes_remote        # a policy may look at the client's address
     cdef dict cookies              # name -> CookieData of the cookies made when absent
     cdef list names                # owns the bytes that hash_policies borrow
 

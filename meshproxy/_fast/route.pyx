@@ -26,6 +26,8 @@ cdef class Route:
         self.rule = data["rule"]
         self.conditions = [Condition(c) for c in data["conditions"]]
         self.cluster_ids = [cluster for cluster, _ in data["clusters"]]
+        self.only_cluster = self.cluster_ids[0] if self.cluster_ids else -1
+        self.is_open = not self.conditions
         self.weights = [weight for _, weight in data["clusters"]]
         self.cluster_names = list(data["cluster_names"])
         self.split = Schedule(self.weights) if len(self.weights) > 1 else None

@@ -39,6 +39,7 @@ cdef class VirtualHost:
     cdef readonly int id
     cdef readonly str name
     cdef readonly list routes
+    cdef Route open_route          # the first of them, if it takes every request, else None
     cdef Check* checks             # of all conditions, route by route; borrow from routes
     cdef int* ends                 # by route: where its checks end
 

@@ -146,6 +146,8 @@ cdef class VirtualHost:
         self.routes = [Route(item, scoreboard) for item in data["routes"]]
         for r in self.routes:
             used += len(r.conditions)
+        if self.routes and (<Route>self.routes[0]).is_open:
+            self.open_route = self.routes[0]
         self.checks = <Check*>calloc(used + 1, sizeof(Check))
         self.ends = <int*>calloc(len(self.routes) + 1, sizeof(int))
         if self.checks == NULL or self.ends == NULL:
@@ -165,6 +167,8 @@ cdef class VirtualHost:
         cdef Route r
         cdef int i, at = 0
         cdef bint is_rejected
+        if self.open_route is not None:
+            return self.open_route
         for i in range(len(self.routes)):
             is_rejected = False
             while at < self.ends[i]:

@@ -147,7 +147,7 @@ cdef class Snapshot:
         return self.virtual_hosts[host] if 0 <= host < len(self.virtual_hosts) else None
 
     cdef Cluster cluster_of(self, Route route, int arm):
-        return self.cluster_at(route.cluster_ids[arm])
+        return self.cluster_at(route.only_cluster if route.split is None else route.cluster_ids[arm])
 
     cdef Cluster cluster_at(self, int cluster_id):
         if 0 <= cluster_id < len(self.clusters):
