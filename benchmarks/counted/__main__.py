@@ -1,7 +1,8 @@
 """Count what one request costs the engine: python -m benchmarks.counted [--update].
 
 One keep-alive connection, one request after the other, so every run takes the same steps.
-Instructions are those within the reactor (callgrind), socket calls are strace's.
+Instructions are those within the reactor (callgrind), socket calls are strace's, Python objects
+are calls of CPython's allocator.
 Fails when a count exceeds expected.json by more than 3 %; instructions count only where compiler
 and Python are those of that file, since others make other code.
 """
@@ -23,6 +24,7 @@ from benchmarks.machine import cores
 
 EXPECTED = Path(__file__).with_name("expected.json")
 ALLOWED = 1.03
+NOISE = 0.05  # of counts that are zero: an object of a timer's, now and then
 MOST_RUNS = 4
 SCENES = ("small", "mesh")
 
@@ -69,10 +71,10 @@ def _judge(found: dict[str, object], expected: dict[str, object]) -> int:
     for scene in SCENES:
         now, before = _counts(found, scene), _counts(expected, scene)
         for key, value in now.items():
-            is_over = value > before[key] * ALLOWED and (is_same or key != "instructions")
+            is_over = value > before[key] * ALLOWED + NOISE and (is_same or key == "socket_calls")
             failed += is_over
             verdict = "more than 3 % above" if is_over else "expected"
-            print(f"{scene:6} {key:12} {value:10} per request; {verdict} {before[key]}")
+            print(f"{scene:6} {key:14} {value:10} per request; {verdict} {before[key]}")
     return 1 if failed else 0
 
 

@@ -30,6 +30,7 @@ _SOCKET_CALLS = "recvfrom,sendto,recvmsg,sendmsg,readv,writev,epoll_ctl,accept4"
 class Counts(TypedDict):
     instructions: int
     socket_calls: float
+    python_objects: float  # taken from CPython's allocator, not from its free lists
 
 
 def count(scene: str, ports: tuple[int, ...], run: Path) -> Counts:
@@ -39,10 +40,12 @@ def count(scene: str, ports: tuple[int, ...], run: Path) -> Counts:
     snapshot = _snapshot(scene, ports, folder)
     texts = [_bytes(request) for request in _requests(scene)]
     log = str(folder / "access.log") if scene == "mesh" else "off"
-    instructions = [
-        _instructions(snapshot, log, texts, total, run / f"{scene}-{total}.callgrind")
+    profiles = [
+        _profile(snapshot, log, texts, total, run / f"{scene}-{total}.callgrind")
         for total in (FEW, MANY)
     ]
+    instructions = [_instructions(profile) for profile in profiles]
+    objects = [_objects(profile) for profile in profiles]
     calls = [
         _calls(snapshot, log, texts, total, folder / f"{total}.strace") for total in (FEW, MANY)
     ]
@@ -50,6 +53,7 @@ def count(scene: str, ports: tuple[int, ...], run: Path) -> Counts:
     return {
         "instructions": round((instructions[1] - instructions[0]) / span),
         "socket_calls": round((calls[1] - calls[0]) / span, 2),
+        "python_objects": round((objects[1] - objects[0]) / span, 1),
     }
 
 
@@ -72,15 +76,29 @@ def _bytes(request: Request) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def _instructions(snapshot: Path, log: str, texts: list[bytes], total: int, out: Path) -> int:
+def _profile(snapshot: Path, log: str, texts: list[bytes], total: int, out: Path) -> str:
     tool = [
         *("valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}"),
         *("--collect-atstart=no", f"--toggle-collect={_entry()}"),
     ]
     _drive(tool, snapshot, log, texts, total)
-    found = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.MULTILINE)
+    return out.read_text()
+
+
+def _instructions(profile: str) -> int:
+    found = re.search(r"^(?:summary|totals): (\d+)", profile, re.MULTILINE)
     assert found is not None
     return int(found[1])
+
+
+def _objects(profile: str) -> int:
+    """Calls of PyObject_Malloc, which a profile names once and by number from then on; 0 where
+    this Python was linked into one and has no such symbol."""
+    found = re.search(r"^c?fn=(\(\d+\)) PyObject_Malloc$", profile, re.MULTILINE)
+    if found is None:
+        return 0
+    calls = rf"^cfn={re.escape(found[1])}(?: .*)?\ncalls=(\d+)"
+    return sum(int(number) for number in re.findall(calls, profile, re.MULTILINE))
 
 
 def _calls(snapshot: Path, log: str, texts: list[bytes], total: int, out: Path) -> int:
