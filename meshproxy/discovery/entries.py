@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from meshproxy.config.host import is_wildcard
 from meshproxy.config.resource import Resource
@@ -75,10 +75,15 @@ def entry_endpoints(
 
 
 def place_endpoints(
-    item: WorkloadEntrySpec, port: ServicePort, resolved: Resolved | None
+    item: WorkloadEntrySpec,
+    port: ServicePort,
+    resolved: Resolved | None,
+    workload: str = "",
+    labels: Mapping[str, str] | None = None,
+    locality: str = "",
 ) -> Iterator[Endpoint]:
     """Give the endpoints of one written address, or of all addresses of a name; None: the name
-    as it is."""
+    as it is. `workload`, `labels`, `locality`: of the object that it is written in."""
     name = name_of(item.address)
     addresses: Iterable[str | None] = [canonical_address(item.address)]
     if name and resolved is None:
@@ -89,8 +94,9 @@ def place_endpoints(
     number = port_number(item, port)
     for address in addresses:
         if address is not None:
-            weight, where = item.weight or 1, item.locality
-            yield Endpoint(address, number, True, weight, "", item.labels, where, dns_name=name)
+            weight, where = item.weight or 1, item.locality or locality
+            own = item.labels if labels is None else labels
+            yield Endpoint(address, number, True, weight, workload, own, where, dns_name=name)
 
 
 def port_number(item: WorkloadEntrySpec, port: ServicePort) -> int:

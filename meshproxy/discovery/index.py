@@ -228,7 +228,7 @@ class EndpointIndex:
             return
         for index, port in enumerate(model.spec.ports):
             named = isinstance(port.target_port, str)
-            if named and not _from_workloads(service, port, selected, {}):
+            if named and not _has_endpoint(service, port, selected):
                 yield Finding(
                     "MP208",
                     ("spec", "ports", index, "targetPort"),
@@ -318,6 +318,11 @@ def _template_labels(resource: Resource) -> dict[str, str]:
     model = resource.model
     assert isinstance(model, Deployment)
     return model.spec.template.metadata.labels
+
+
+def _has_endpoint(service: Resource, port: ServicePort, selected: list[Resource]) -> bool:
+    found = (workload_endpoints(service, port, resource, {}) for resource in selected)
+    return any(next(each, None) is not None for each in found)
 
 
 def _from_workloads(

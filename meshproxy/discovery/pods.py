@@ -4,7 +4,6 @@ EndpointSlice controller."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from meshproxy.config.deployment import Deployment
 from meshproxy.config.pod import Pod
@@ -89,10 +88,8 @@ def workload_endpoints(
     model = resource.model
     if isinstance(model, WorkloadEntry):
         name, labels = resource.key.qualified_name, labels_of(resource)
-        where = model.spec.locality or of_labels(labels)
         known = resolved if allows_names(service) else {}
-        for item in place_endpoints(model.spec, port, known):
-            yield replace(item, name=name, labels=labels, locality=where)
+        yield from place_endpoints(model.spec, port, known, name, labels, of_labels(labels))
     elif isinstance(model, Pod):
         endpoint = _pod_endpoint(service, port, model, resource)
         if endpoint is not None:
