@@ -6,7 +6,8 @@
 #   finish: counters, access log, connection back to the pool       exactly once, whatever happened
 #
 # Invariants:
-#   (1) counted in flight (cluster, endpoint, process) from start to finish, exactly once each
+#   (1) counted in flight from start, exactly once each: by cluster and endpoint until the end of the response is about to
+#       be sent, so that who has read it finds it counted by no worker; by the process until finish
 #   (2) after finish() downstream and upstream are None; no callback reaches a finished stream
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -101,6 +102,7 @@ cdef class Stream(Attempts):
     cdef int after_request(self) except -1
     cdef int upgrade(self) except -1
     cdef int answer_with(self, uint32_t status, Detail detail, bytes body, bytes lines) except -1
+    cdef void leave_flight(self) noexcept
     cdef int finish(self, bint is_clean) except -1
     cdef int write_log(self) except -1
     cdef bytes client(self, const RequestView* v)

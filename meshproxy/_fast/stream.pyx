@@ -404,6 +404,8 @@ cdef class Stream(Attempts):
     cdef int on_response_flush(self, bint is_complete, bint reusable) except -1:
         if self.is_discarding:
             return self.end_discarded(is_complete and reusable)
+        if is_complete and self.status != 101:
+            self.leave_flight()
         if self.downstream.respond_flush(is_complete) == SEND_FAILED:
             return self.downstream.abort()
         if self.status == 101:
@@ -481,11 +483,20 @@ cdef class Stream(Attempts):
         if self.method != METHOD_HEAD:
             self.response_bytes = len(body)
         self.drop_upstream()
+        self.leave_flight()
         self.rt.begin_send()
         if self.downstream.respond_local(status, body, lines, self.method != METHOD_HEAD,
                                          self) == SEND_FAILED:
             return self.downstream.abort()
         return self.finish(self.request_done)
+
+    cdef void leave_flight(self) noexcept:
+        if self.is_counted:
+            self.is_counted = False
+            self.cluster.column.rq_active -= 1
+            if self.retry_count:
+                self.cluster.column.rq_retrying -= 1
+            self.leave_endpoint(0 < self.status < 500)
 
     cdef int finish(self, bint is_clean) except -1:
         cdef Downstream downstream = self.downstream
@@ -496,17 +507,14 @@ cdef class Stream(Attempts):
         self.rt.reactor.cancel(&self.timer)
         self.rt.reactor.cancel(&self.try_timer)
         duration = self.rt.reactor.now_us - self.start_us
-        if self.is_counted:
-            self.cluster.column.rq_active -= 1
+        self.leave_flight()
+        if self.cluster is not None:
             self.cluster.column.request_bytes += self.request_bytes
             self.cluster.column.response_bytes += self.response_bytes
             count_code(self.cluster.column, self.status, self.flags)
             count_duration(self.cluster.column, duration)
-            if self.retry_count:
-                self.cluster.column.rq_retrying -= 1
-                if self.status and self.status < 500:
-                    self.cluster.column.rq_retry_success += 1
-            self.leave_endpoint(0 < self.status < 500)
+            if self.retry_count and 0 < self.status < 500:
+                self.cluster.column.rq_retry_success += 1
         self.rt.column.downstream_rq_active -= 1
         self.rt.column.downstream_rq_xx[self.status // 100 if self.status < 600 else 0] += 1
         if self.rt.log is not None:
