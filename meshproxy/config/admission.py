@@ -115,6 +115,7 @@ def _admit_object(
     model, found = _judge(kind, reading.value, reading.places)
     problems = [place(finding, file, places, name) for finding in findings]
     problems += [place(finding, file, reading.places, name) for finding in found]
+    problems.sort(key=lambda problem: problem.severity != "error")  # errors decide: none is cut
     del problems[MAX_PROBLEMS:]
     result.problems.extend(problems)
     if model is None or any(problem.severity == "error" for problem in problems):

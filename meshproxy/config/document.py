@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ from .problem import quote
 
 MAX_DEPTH = 100  # CRD schemas, the deepest manifests in use, reach about 40
 MAX_ALIAS_NODES = 100_000  # nodes that aliases may stand for in one document
-MAX_DEFECTS = 100  # of one document; the rest would only repeat them
+MAX_DEFECTS = 100  # of one object; the rest would only repeat them
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _RADIX = re.compile(r"([-+]?)0(x[0-9a-fA-F]+|o?[0-7]+|b[01]+)")
@@ -97,12 +98,13 @@ class _Builder:
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.open_anchors: set[str] = set()
         self.alias_nodes = 0
+        self.counts: Counter[Path] = Counter()  # of defects, by object
 
-    def defect(self, code: str, mark: Any, message: str, path: Path | None = None) -> None:
-        if len(self.document.defects) >= MAX_DEFECTS:
-            return
-        where = self.next_path() if path is None else path
-        self.document.defects.append(Defect(code, mark.line, mark.column, where, message))
+    def defect(self, code: str, mark: Any, message: str, path: Path) -> None:
+        owner = path[:2] if path[:1] == ("items",) else ()
+        self.counts[owner] += 1
+        if self.counts[owner] <= MAX_DEFECTS:
+            self.document.defects.append(Defect(code, mark.line, mark.column, path, message))
 
     def next_path(self) -> Path:
         """Give the path of the node that comes next."""
@@ -114,7 +116,8 @@ class _Builder:
         return (*frame.path, frame.key) if isinstance(frame.key, str) else frame.path
 
     def stop(self, code: str, mark: Any, message: str) -> None:
-        self.defect(code, mark, message)
+        where = self.next_path()
+        self.document.defects.append(Defect(code, mark.line, mark.column, where, message))
         raise _Stop
 
     def on_scalar(self, event: Any) -> None:

@@ -68,7 +68,6 @@ class PodSpec(Model):
     hostname: str = Field(default="", description="Name of its own below a headless Service.")
     subdomain: str = Field(default="", description="Must be the name of that Service.")
 
-
     @property
     def serving_containers(self) -> list[Container]:
         """Those that run as long as the pod: init containers that are sidecars, too."""

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from meshproxy.config.admission import admit
+from meshproxy.config.admission import MAX_PROBLEMS, admit
 from meshproxy.config.document import parse
 
 SERVICE = """\
@@ -79,6 +79,18 @@ def test_unknown_field_in_kubernetes_is_a_warning():
     result = judge(SERVICE + "  prots: []\n")
     assert [(item.code, item.severity) for item in result.problems] == [("MP101", "warning")]
     assert result.resources
+
+
+@pytest.mark.parametrize(
+    ("field", "code", "line"), [("port: true", "MP102", 8), ("port: 80\n  - port: 80", "MP311", 9)]
+)
+def test_error_behind_many_warnings_is_reported_and_rejects(field, code, line):
+    unknown = "".join(f"  field{n}: 1\n" for n in range(3 * MAX_PROBLEMS))
+    result = judge(SERVICE.replace("port: 80", field) + unknown)
+    assert len(result.problems) == MAX_PROBLEMS
+    first = result.problems[0]
+    assert (first.code, first.severity, first.line) == (code, "error", line)
+    assert result.rejected and not result.resources
 
 
 def test_pending_field_warns_by_name_and_keeps_the_object():

@@ -110,3 +110,11 @@ def test_empty_documents_hold_nothing(text):
 def test_defects_of_one_document_are_bounded():
     document = only("{" + "a: b, " * 5000 + "}")
     assert len(document.defects) == MAX_DEFECTS
+
+
+def test_defects_of_one_item_leave_room_for_those_of_the_next_and_for_the_end():
+    repeats = "{" + "a: b, " * 5000 + "}"
+    document = only(f"{{items: [{repeats}, {{c: d, c: d}}, &e [*e]]}}")
+    last, end = document.defects[MAX_DEFECTS:]
+    assert (last.code, last.path) == ("MP004", ("items", 1, "c"))
+    assert (end.code, document.broken) == ("MP006", True)

@@ -9,8 +9,9 @@ import time
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from property.profile import bounded
 
 from meshproxy.config.codes import CODES
 from meshproxy.discovery.resolution import Resolution
@@ -195,26 +196,20 @@ def test_valid_manifests_have_no_error(tmp_path_factory):
     assert [problem for problem in problems if problem.severity == "error"] == []
 
 
-def examples(count: int) -> settings:
-    return settings(
-        max_examples=count,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
-
-
-@examples(400)
+@bounded(400)
 @given(documents=mutated())
 def test_mutated_values_always_get_a_placed_verdict(documents, tmp_path_factory):
     check(yaml.safe_dump_all(documents, allow_unicode=True), tmp_path_factory)
 
 
 BOMB = "@bomb@"
+CONDITIONS = (1, ("status", "conditions"))  # of a Pod, where unknown fields are warnings
 PORT_NAME_OF_ENTRY = (4, ("spec", "ports", 0, "name"))  # told to the endpoints that lack it
 LAUGHS = "{a: &a [x, x, x]" + "".join(
     f", {name}: &{name} [{', '.join([f'*{before}'] * 9)}]"
     for before, name in zip("abcdefghijkl", "bcdefghijklm", strict=True)
 ) + "}"  # fmt: skip
+MANY_ITEMS = "[" + "{uri: {regex: (}}, " * 3000 + "]"
 BOMBS = [
     LAUGHS,
     "{a: &a [" + "x, " * 3000 + "x], b: [" + "*a, " * 3000 + "*a]}",
@@ -228,12 +223,13 @@ BOMBS = [
     *("9" * n for n in (400, 10**5)),
     *("{? " + "k" * n + " : v}" for n in (1000, 10**5)),
     "{" + ", ".join(f"k{i}: {{prefix: /{i}}}" for i in range(3000)) + "}",
-    "[" + "{uri: {regex: (}}, " * 3000 + "]",
+    MANY_ITEMS,
 ]
 
 
-@examples(300)
+@bounded(300)
 @example(spot=PORT_NAME_OF_ENTRY, kind=BOMBS.index("x" * 10**6), is_key=False)
+@example(spot=CONDITIONS, kind=BOMBS.index(MANY_ITEMS), is_key=False)
 @given(spot=st.sampled_from(SPOTS), kind=st.integers(0, len(BOMBS) - 1), is_key=st.booleans())
 def test_bomb_in_place_of_any_value_always_gets_a_placed_verdict(
     spot, kind, is_key, tmp_path_factory
@@ -251,7 +247,7 @@ def test_bomb_in_place_of_any_value_always_gets_a_placed_verdict(
     check(text.replace(f"'{BOMB}'", BOMBS[kind]), tmp_path_factory)
 
 
-@examples(300)
+@bounded(300)
 @given(data=st.data())
 def test_mutated_text_always_gets_a_placed_verdict(data, tmp_path_factory):
     text = VALID
