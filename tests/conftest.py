@@ -6,9 +6,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from property.profile import bounded
 from support.proxy import MeshproxyRun, ProxyProcess
 from support.upstream import Upstream
+
+hypothesis.settings.register_profile("repeatable", bounded(100))
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture

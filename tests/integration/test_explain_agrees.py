@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
+from property.profile import bounded
 from support.engine import Message, Rig, cluster, until
 
 from meshproxy._fast.snapshot import Snapshot
@@ -22,9 +23,7 @@ import compiled_routes as made
 _REQUEST_ID = re.compile(rb"(\r\nx-request-id: )[0-9a-f-]{36}\r\n")
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
-)
+@bounded(200)
 @given(routes=made.route_lists(), heads=st.lists(made.heads, min_size=1, max_size=10))
 def test_engine_does_what_is_explained(routes: list[RouteData], heads: list[bytes]) -> None:
     rig = Rig("uvloop")

@@ -1,4 +1,4 @@
-"""How hard properties are tried: fixed examples, or MESHPROXY_EXAMPLES random ones."""
+"""How hard properties are tried: the same examples each time, or MESHPROXY_EXAMPLES random."""
 
 from __future__ import annotations
 

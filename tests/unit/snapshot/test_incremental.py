@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mesh_text import (
     Mesh,
@@ -20,6 +20,7 @@ from mesh_text import (
     virtual_service,
     workload_entry,
 )
+from property.profile import bounded
 
 from meshproxy.discovery.resolution import Resolution
 from meshproxy.snapshot import delta
@@ -169,7 +170,7 @@ def known(mesh: Mesh, answer: dict[str, Resolution]) -> dict[str, Resolution]:
     return {name: answer[name] for name in mesh.builder.names & answer.keys()}
 
 
-@settings(max_examples=80, deadline=None)
+@bounded(80)
 @given(
     steps=st.lists(st.tuples(states, answers), min_size=2, max_size=6),
     last=st.fixed_dictionaries({name: st.sampled_from(RESOLUTIONS) for name in NAMES}),
