@@ -6,7 +6,7 @@ MESH_ONLY = frozenset((
     b"x-request-id", b"x-envoy-internal", b"x-envoy-external-address", b"x-envoy-decorator-operation",
     b"x-envoy-downstream-service-cluster", b"x-envoy-downstream-service-node", b"x-envoy-original-path",
     b"x-envoy-original-host"))
-TRUSTED_ONLY = frozenset((b"x-forwarded-proto", b"x-forwarded-host"))
+TRUSTED_ONLY = frozenset((b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-client-cert"))
 TRACE = frozenset((b"traceparent", b"tracestate"))
 
 

@@ -15,6 +15,7 @@ STRANGER = (
     "X-Request-Id: mine",
     "X-Envoy-Internal: true",
     "X-Forwarded-Host: shop.example",
+    "X-Forwarded-Client-Cert: By=spiffe://a",
     "X-Envoy-Original-Path: /admin",
     "X-Envoy-External-Address: 9.9.9.9",
     "X-Envoy-Max-Retries: 9",
@@ -32,6 +33,7 @@ async def test_sidecar_passes_on_what_the_workload_says(rig: Rig) -> None:
     assert seen.header("x-envoy-internal") is None
     assert seen.header("x-envoy-max-retries") is None
     assert seen.header("x-forwarded-host") == "shop.example"
+    assert seen.header("x-forwarded-client-cert") == "By=spiffe://a"
     assert seen.header("traceparent") is not None
 
 
@@ -49,6 +51,7 @@ async def test_edge_says_who_the_stranger_is(rig: Rig, hops: int, proto: str, cl
     assert seen.header("x-forwarded-for") == "1.1.1.1, 2.2.2.2, 3.3.3.3, 127.0.0.1"
     assert seen.header("x-forwarded-proto") == proto
     assert seen.header("x-forwarded-host") == ("shop.example" if hops else None)
+    assert seen.header("x-forwarded-client-cert") == ("By=spiffe://a" if hops else None)
     assert seen.header("x-envoy-external-address") == client
     assert len(seen.header("x-request-id") or "") == 36
     assert seen.header("x-envoy-internal") is None
