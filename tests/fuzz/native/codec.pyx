@@ -179,6 +179,8 @@ cdef int response(const uint8_t* data, size_t n) noexcept:
 cdef struct Decoded:
     char* body                     # room for as many bytes as went in
     size_t n
+    char* trailers                 # and as many again
+    size_t trailers_n
     size_t used
     ChunkEvent last
 
@@ -189,7 +191,7 @@ cdef int decode(Decoded* out, const char* p, size_t n, size_t piece) noexcept no
     cdef Span span
     cdef char* part
     chunk_reset(&d)
-    out.n = out.used = 0
+    out.n = out.trailers_n = out.used = 0
     out.last = CHUNK_EV_MORE
     while start < n and out.last != CHUNK_EV_END and out.last != CHUNK_EV_BAD:
         width = n - start if n - start < piece else piece
@@ -197,13 +199,17 @@ cdef int decode(Decoded* out, const char* p, size_t n, size_t piece) noexcept no
         at = 0
         while True:
             out.last = chunk_next(&d, part, width, &at, &span)
-            if out.last != CHUNK_EV_DATA:
+            if out.last != CHUNK_EV_DATA and out.last != CHUNK_EV_TRAILER:
                 break
             check_span(span.off, span.len, width)
             if span.len == 0:
                 fail("an event without data")
-            memcpy(out.body + out.n, part + span.off, span.len)
-            out.n += span.len
+            if out.last == CHUNK_EV_DATA:
+                memcpy(out.body + out.n, part + span.off, span.len)
+                out.n += span.len
+            else:
+                memcpy(out.trailers + out.trailers_n, part + span.off, span.len)
+                out.trailers_n += span.len
         if at > width:
             fail("more bytes used than there are")
         free(part)
@@ -219,15 +225,22 @@ cdef int chunked(const uint8_t* data, size_t n) noexcept:
         return 0
     n -= 1
     whole.body = <char*>malloc(n)
+    whole.trailers = <char*>malloc(n)
     cut.body = <char*>malloc(n)
+    cut.trailers = <char*>malloc(n)
     decode(&whole, p, n, n)
     for piece in (1, 1 + data[0]):
         decode(&cut, p, n, piece)
         if cut.last != whole.last or cut.n != whole.n or cut.used != whole.used or (
                 memcmp(cut.body, whole.body, whole.n) != 0):
             fail("another body when it comes in pieces")
+        if whole.last == CHUNK_EV_END and (cut.trailers_n != whole.trailers_n or
+                                           memcmp(cut.trailers, whole.trailers, whole.trailers_n) != 0):
+            fail("other trailers when they come in pieces")
     free(whole.body)
+    free(whole.trailers)
     free(cut.body)
+    free(cut.trailers)
     return 0
 
 
