@@ -1,7 +1,9 @@
 """A pod as a process: answers GET and POST, and ends as servers end.
 
 On TERM it accepts no more, closes what idles (with FIN, or with RST when --abrupt), finishes what
-it has begun and says `Connection: close` to it. --idle-ms is its patience with idle connections.
+it has begun and says `Connection: close` to it. A connection that it has just accepted has half a
+second for its first request, as with Go's Shutdown: it may be in the socket already.
+--idle-ms is its patience with idle connections.
 GET /served says how many it has answered.
 """
 
@@ -17,6 +19,7 @@ import sys
 
 BODY = b"x" * 128
 LINGER_NONE = struct.pack("ii", 1, 0)
+FIRST_REQUEST_S = 0.5
 
 
 class Pod:
@@ -48,11 +51,14 @@ class Pod:
 
     def end(self) -> None:
         self.is_ending = True
+        self.listener.listen(0)  # nobody comes in between what follows
         self.accept()
         self.loop.remove_reader(self.listener)
         self.listener.close()
         for connection in list(self.connections):
-            if not connection.is_busy:
+            if connection.is_new:
+                self.loop.call_later(FIRST_REQUEST_S, connection.close)
+            elif not connection.is_busy:
                 connection.close(self.is_abrupt)
         self.check_done()
 
@@ -67,6 +73,7 @@ class Connection:
         self.sock = sock
         self.held = b""
         self.is_busy = False
+        self.is_new = True  # no byte came yet
         self.patience: asyncio.TimerHandle | None = None
         pod.loop.add_reader(sock, self.read)
         self.wait()
@@ -85,6 +92,7 @@ class Connection:
         if not data:
             self.close()
             return
+        self.is_new = False
         self.held += data
         if not self.is_busy:
             self.take()
