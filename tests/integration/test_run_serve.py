@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections import Counter
@@ -137,8 +138,9 @@ def test_run_tcp_listener_balances_connections_not_requests(
     path = manifests.write(tmp_path, manifests.service("web", *(pod.port for pod in pods)))
     proxy = meshproxy_run(path, "--listen=127.0.0.1:0=web.default:80/tcp")
     seen: Counter[bytes] = Counter()
-    for _ in range(4):
-        with proxy.client() as client:
+    with contextlib.ExitStack() as held:  # one that closes is in flight until its worker sees it
+        for _ in range(4):
+            client = held.enter_context(proxy.client())
             (name,) = {client.get("anything").body for _ in range(5)}
             seen[name] += 1
     assert seen == {b"a": 2, b"b": 2}
