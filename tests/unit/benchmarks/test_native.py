@@ -1,10 +1,12 @@
-"""The C programs: the relay must lose no byte, the upstream must answer what it counts."""
+"""The C programs: the relay must lose no byte, the upstream must answer what it counts, the slow
+client must stay slow."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import http.client
+import json
 import os
 import socket
 import threading
@@ -101,3 +103,47 @@ def test_floor_closes_the_client_when_no_upstream_listens(tmp_path: Path) -> Non
         client.settimeout(5)
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(1) == b""
+
+
+def _until(client: socket.socket, end: bytes) -> bytes:
+    received = b""
+    while not received.endswith(end):
+        more = client.recv(4096)
+        assert more, f"ended after {received!r}"
+        received += more
+    return received
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "drop"),
+    [
+        ("headers", b"GET / HTTP/1.1\r\nHost: x\r\n", b"X-Slow: and slower\r\n"),
+        ("body", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", b"slow and "),
+    ],
+)
+def test_drip_sends_a_little_at_a_time_and_comes_back_when_ended(
+    tmp_path: Path, kind: str, head: bytes, drop: bytes
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as stack:
+        listener.settimeout(10)
+
+        def accept() -> socket.socket:
+            client = stack.enter_context(listener.accept()[0])
+            client.settimeout(10)
+            assert _until(client, drop + drop) == head + drop + drop
+            return client
+
+        port = listener.getsockname()[1]
+        words = [str(native.program("drip")), str(port), "2", "1000", "0.05", kind, "x"]
+        process = stack.enter_context(Process(words, CORE, tmp_path / "drip.log"))
+        accept()
+        ended = accept()
+        ended.sendall(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        ended.close()
+        accept()
+        process.stop()
+        first, last = process.log.read_text().splitlines()
+    assert first == "open"
+    told = json.loads(last)
+    assert told.pop("drops") >= 6
+    assert told == {"opened": 3, "failed": 0, "ended_by_proxy": 1}
