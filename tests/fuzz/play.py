@@ -1,10 +1,10 @@
 """The whole proxy between a hostile client and a hostile upstream, both read from the input.
 
 An input is a list of actions with a byte 0xff between them: a letter and its argument. The first
-byte says which proxy (PROXIES). Whatever they do:
+byte says which proxy (SETTINGS). Whatever they do:
   every byte that an upstream or a client gets fits `support.strict`;
   an upstream gets no request that no client sent, and a client no answer that it did not ask for;
-  every status is one that the upstream gave or one of LOCAL;
+  every status is one that the upstream gave or one of LOCAL, and every head as its proxy promises;
   no handler fails, no invariant breaks, and at the end every counter is zero.
 """
 
@@ -16,36 +16,17 @@ from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
+from fuzz.settings import SETTINGS, Setting
 from support.engine import cluster, route
 from support.stage import Stage, Wire
 from support.strict import Read, requests_in, responses_in
 
 from meshproxy._fast import inspect
-from meshproxy._fast.normalize import normalize
 
-LOCAL = {400, 404, 408, 413, 414, 426, 431, 500, 501, 502, 503, 504, 505}
 GIVEN = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
 BLOCK = bytes(range(32, 127)) * 2000
 MOST_ACTIONS = 40
 PLAYS_PER_STAGE = 2000
-
-RETRY: Any = {
-    "attempts": 2,
-    "per_try_timeout_ms": 0,
-    "retry_on": ["5xx", "reset", "connect-failure"],
-    "status_codes": [],
-    "backoff_ms": 1,
-    "avoid_previous": True,
-    "remote_localities": False,
-}
-EDITS: Any = [{"remove": ["x-gone"], "set": [("x-set", ["a"])], "add": [("x-add", ["b"])]}]
-PROXIES: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({}, {}),
-    ({"access_log": "json"}, {"timeout_ms": 60_000}),
-    ({"access_log": "text"}, {"request_edits": EDITS, "response_edits": EDITS}),
-    ({"explain_header": True}, {"retry": RETRY}),
-    ({"path_normalization": "decode_and_merge_slashes"}, {"prefix": "/"}),
-]
 
 
 class Theatre:
@@ -59,13 +40,13 @@ class Theatre:
         if stage is None or plays == PLAYS_PER_STAGE:
             if stage is not None:
                 self.forget(number)
-            stage, plays = self._open(*PROXIES[number]), 0
+            stage, plays = self._open(SETTINGS[number]), 0
         self.stages[number] = stage, plays + 1
         return stage
 
-    def _open(self, options: dict[str, Any], settings: dict[str, Any]) -> Stage:
-        stage = Stage(**options)
-        settings = dict(settings)
+    def _open(self, setting: Setting) -> Stage:
+        stage = Stage(**setting.options)
+        settings = dict(setting.route)
         made: Any = route(
             prefix=settings.pop("prefix", ""), timeout_ms=settings.pop("timeout_ms", 0)
         )
@@ -74,7 +55,7 @@ class Theatre:
 
     def forget(self, number: int) -> None:
         stage = self.stages.pop(number)[0]
-        if PROXIES[number][0].get("access_log") == "json":
+        if SETTINGS[number].options.get("access_log") == "json":
             for line in stage.proxy.log_lines():
                 json.loads(line)
         stage.close()
@@ -85,9 +66,9 @@ THEATRE = Theatre()
 
 def play(data: bytes) -> Hashable:
     """One play; gives what became of it."""
-    number = data[0] % len(PROXIES) if data else 0
+    number = data[0] % len(SETTINGS) if data else 0
     stage = THEATRE.stage(number)
-    play = Play(stage, 7 if "path_normalization" in PROXIES[number][0] else 1)
+    play = Play(stage, SETTINGS[number])
     for action in data[1:].split(b"\xff")[:MOST_ACTIONS]:
         play.act(action[:1], action[1:])
         stage.settle()
@@ -102,9 +83,9 @@ def play(data: bytes) -> Hashable:
 
 
 class Play:
-    def __init__(self, stage: Stage, path_steps: int) -> None:
+    def __init__(self, stage: Stage, setting: Setting) -> None:
         self.stage = stage
-        self.path_steps = path_steps
+        self.setting = setting
         self.client = stage.connect()
         self.is_draining = False
         self.replayed = self.repeats()
@@ -156,15 +137,16 @@ class Play:
             int(match[1]) for wire in self.stage.upstreams for match in GIVEN.finditer(wire.sent)
         }
         for wire in self.stage.clients:
-            heads = heads_in(bytes(wire.sent), self.path_steps)
+            heads = heads_in(bytes(wire.sent), self.setting)
             asked.update((head["method"], head["sent"]) for head in heads)
             methods = [head["method"] for head in heads]
             answers = responses_in(bytes(wire.received), methods, not wire.is_open)
-            final = [answer.status for answer in answers if answer.status >= 200]
+            final = [answer for answer in answers if answer.status >= 200]
             assert len(final) <= len(heads) + 1, f"{len(final)} answers to {len(heads)} requests"
-            for status in final:
-                assert status in LOCAL or status in given, f"{status} out of nowhere"
-            kinds.append((tuple(final), len(heads), len(answers)))
+            for answer in final:
+                self.setting.judge_answer(answer, given)
+            statuses = tuple(answer.status for answer in final)
+            kinds.append((statuses, len(heads), len(answers)))
         sent: Counter[tuple[bytes, bytes]] = Counter()
         for wire in self.stage.upstreams:
             is_switched = 101 in map(int, GIVEN.findall(wire.sent))
@@ -172,6 +154,7 @@ class Play:
             kinds.append(len(found))
             assert all(message.is_whole for message in found[:-1])
             for message in found:
+                self.setting.judge_request(message)
                 sent[message.start.split(b" ")[0], message.target] += 1
         more = sent - asked
         assert more.total() <= self.repeats() - self.replayed, f"{more} asked by nobody"
@@ -179,7 +162,7 @@ class Play:
         return tuple(kinds)
 
 
-def heads_in(data: bytes, path_steps: int) -> list[dict[str, Any]]:
+def heads_in(data: bytes, setting: Setting) -> list[dict[str, Any]]:
     """The requests in what a client sent, one behind the other, until one is refused or cut."""
     found = []
     while data:
@@ -191,10 +174,10 @@ def heads_in(data: bytes, path_steps: int) -> list[dict[str, Any]]:
             return found
         data = data[head["used"] :]
         query = b"?" + head["query"] if head["query"] is not None else b""
-        try:
-            head["sent"] = normalize(head["path"], path_steps) + query
-        except ValueError:
+        target = setting.target(head["path"])
+        if target is None:
             return found
+        head["sent"] = target + query
         found.append(head)
         if head["framing"] == "chunked":
             try:

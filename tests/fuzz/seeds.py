@@ -12,6 +12,7 @@ from pathlib import Path
 
 from corpus.http1.cases import load
 from corpus.smuggling.attacks import load as attacks
+from fuzz.settings import SETTINGS
 
 HERE = Path(__file__).parent / "corpus"
 LONGEST = 4096
@@ -24,6 +25,12 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 380000\r\n\r\n"
 CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
 TRAILERS = CODED.replace(b"Host", b"TE: trailers\r\nTrailer: X-A\r\nHost")
+FROM = (
+    b"Connection: via, traceparent, x-forwarded-host\r\nVia: 1.0 a\r\nX-Forwarded-Host: b, c\r\n"
+    b"X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Forwarded-Proto: https\r\nX-Envoy-Internal: true\r\n"
+    b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=1\r\n"
+)
+MORE = b"\r\nVia: 1.1 b\r\nVia: 1.0 c\r\nx-gone: a\r\nx-set: c\r\n\r\n"
 # Actions of `play`: one letter and its argument each.
 PLAYS = [
     [b"c" + GET, b"u" + OK],
@@ -49,6 +56,13 @@ PLAYS = [
     [b"c" + GET, b"u" + LONG, b"U", b"U", b"r"],
     [b"c" + GET, b"d", b"u" + OK, b"i"],
     [b"cbad\r\n\r\n"],
+    [b"cGET //a%2F..%5cb?c HTTP/1.1\r\nHost: web\r\n\r\n", b"u" + OK],
+    [b"c" + GET.replace(b"Host", FROM + b"Host"), b"u" + OK.replace(b"\r\n\r\n", MORE)],
+    [b"c" + GET.replace(b"Host", b"Accept: text/a;q=1, application/json\r\nHost"), b"R"],
+    [b"cGET HTTP/1.1\r\nAccept: application/a+json\r\n\r\n"],
+    [b"c" + GET.replace(b"Host", b"X-Long: " + b"a" * 980 + b"\r\nHost"), b"u" + OK],
+    [b"c" + POST.replace(b"5", b"65") + b"a" * 65, b"u" + OK],
+    [b"c" + GET, b"n", b"c" + GET, b"n", b"c" + GET, b"n", b"c" + GET * 2, b"u" + OK],
     [b"c" + GET, b"s", b"n", b"c" + GET, b"u" + OK],
 ]
 
@@ -60,7 +74,7 @@ def seeds(target: str) -> list[bytes]:
 
 def written(target: str) -> list[bytes]:
     if target == "play":
-        return [bytes([n]) + b"\xff".join(acts) for n in range(5) for acts in PLAYS]
+        return [bytes([n]) + b"\xff".join(acts) for n in range(len(SETTINGS)) for acts in PLAYS]
     kind = "request" if target == "path" else target.partition("_")[0]
     found = [case.data for case in load() if case.kind == kind]
     if kind in ("request", "response"):
