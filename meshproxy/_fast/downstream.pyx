@@ -12,7 +12,7 @@ from .edits cimport drop_header
 from .encode cimport *
 from .headers cimport MAX_HEADERS, table_find, table_names_fields
 from .http1 cimport *
-from .intake cimport INTAKE_BAD_PATH, INTAKE_REDIRECT, INTAKE_TAKEN, INTAKE_TOO_LARGE, IntakeVerdict
+from .intake cimport INTAKE_REDIRECT, INTAKE_TAKEN, INTAKE_TOO_LARGE, IntakeVerdict
 from .normalize cimport head_is_normal
 from .reason cimport reason_json, reason_text, wants_json
 from .runtime cimport INLINE_BYTES
@@ -283,7 +283,7 @@ cdef class Http1Downstream(Downstream):
         cdef RequestHead* h = &self.rt.request
         cdef Stream stream
         cdef bytes taken               # keeps the parsed bytes until start() returned
-        cdef IntakeVerdict verdict
+        cdef IntakeVerdict verdict = INTAKE_TAKEN
         cdef int used = request_parse(h, p, <uint32_t>n, <uint32_t>self.rt.bounds.head_bytes)
         if used == NEED_MORE:
             if n > self.rt.bounds.request_line_bytes and (
@@ -299,7 +299,7 @@ cdef class Http1Downstream(Downstream):
             return -1
         if self.rt.intake.is_edge or not head_is_normal(h, self.rt.intake.path_steps):
             taken = self.rt.intake.take(h, p, <size_t>used, self.remote_ip(), &verdict)
-            if verdict != INTAKE_TAKEN:
+            if verdict > INTAKE_REDIRECT:
                 self.turn_away(h, verdict, n)
                 return -1
         self.is_http10 = h.minor == 0
@@ -318,7 +318,7 @@ cdef class Http1Downstream(Downstream):
             self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.rt.bounds.stream_us)
         stream = new_stream(self.rt, self)
         self.stream = stream
-        stream.start(h)
+        stream.start(h, verdict == INTAKE_REDIRECT)
         if self.state == DS_WAIT and self.stream is stream:
             stream.request_end(None, False)
             stream.request_flush()
@@ -392,9 +392,6 @@ cdef class Http1Downstream(Downstream):
         return True
 
     cdef int turn_away(self, RequestHead* h, IntakeVerdict verdict, size_t n) except -1:
-        if verdict == INTAKE_REDIRECT:
-            return self.refuse_with(307, 0, DETAIL_BAD_PATH, b"",
-                                    b"location: %b\r\n" % self.rt.intake.location(h))
         if verdict == INTAKE_TOO_LARGE:
             return self.refuse_large(h.error_status, h.error_detail, n)
         self.rt.column.codec_error += 1

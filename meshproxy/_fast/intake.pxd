@@ -12,8 +12,8 @@ cdef enum SlashAction:             # Envoy's path_with_escaped_slashes_action
 
 cdef enum IntakeVerdict:
     INTAKE_TAKEN = 0
+    INTAKE_REDIRECT                # 307 to the path that h has now; those below are no requests
     INTAKE_BAD_PATH                # 400
-    INTAKE_REDIRECT                # 307 to the path that h has now
     INTAKE_TOO_LARGE               # h says which bound
 
 cdef class Intake:

@@ -58,7 +58,6 @@ cdef class Intake:
             request_parse(h, head, <uint32_t>len(head), <uint32_t>len(head) + 1)
             if has_slash and self.slashes == SLASHES_REDIRECT:
                 verdict[0] = INTAKE_REDIRECT
-                return head
         if self.is_edge:
             edge = edge_head(h, peer, self.trusted_hops, self.begins_trace)
             if request_parse(h, edge, <uint32_t>len(edge), <uint32_t>len(edge) + 1) < 0:

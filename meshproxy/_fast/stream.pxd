@@ -79,7 +79,8 @@ cdef class Stream(Attempts):
     cdef void put_aside(self) noexcept
 
     # Called by the downstream, in this order; request_flush (attempts) once per recv.
-    cdef int start(self, RequestHead* h) except -1
+    # is_redirect: the answer is the path that h has (INTAKE_REDIRECT), whatever the routes say.
+    cdef int start(self, RequestHead* h, bint is_redirect) except -1
     cdef int on_request_body(self, const char* p, size_t n) except -1
     cdef int request_end(self, Buffer trailers, bint may_pass) except -1    # trailers: borrowed until the flush, or None
     # The downstream ends it: status and reason (None = the detail's) if no response began, else what it got is cut.

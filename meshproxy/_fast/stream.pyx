@@ -122,7 +122,7 @@ cdef class Stream(Attempts):
             self.rt.spare_stream = self
             self.rt.spare_count += 1
 
-    cdef int start(self, RequestHead* h) except -1:
+    cdef int start(self, RequestHead* h, bint is_redirect) except -1:
         self.start_us = self.rt.reactor.now_us
         self.method = h.view.method
         self.minor = h.minor
@@ -136,6 +136,8 @@ cdef class Stream(Attempts):
             self.logged.keep(&h.view)
             if h.view.headers.slot[<int>H_X_FORWARDED_FOR] >= 0:
                 self.logged.remote = self.client(&h.view)
+        if is_redirect:
+            return self.answer_with(307, DETAIL_BAD_PATH, b"", b"location: %b\r\n" % self.rt.intake.location(h))
         self.choose(h)
         if self.is_finished:
             return 0

@@ -104,7 +104,8 @@ async def outcomes(port: int, up: Upstream, is_edge: bool) -> list[Any]:
             own = peer.sock.getsockname()[1]
             sent = [told(message, own, is_edge) for message in up.requests]
             location, via = answer.header("location"), answer.header("via")
-            found.append((path, fields, answer.status, location, sent and via, sent))
+            ends = answer.status == 307 and answer.header("connection")
+            found.append((path, fields, answer.status, location, ends, sent and via, sent))
             peer.close()
     return found
 

@@ -207,6 +207,41 @@ async def test_escaped_slash_redirects_within_this_host(
     assert " 307 - path_normalization_failed " in proxy.log_lines()[0]
 
 
+async def test_escaped_slash_redirects_and_the_connection_serves_on(rig: Rig) -> None:
+    up = rig.upstream()
+    proxy = rig.proxy(up.port, options={SLASHES: "unescape_and_redirect"})
+    client = await rig.client(proxy.port)
+    await client.send(request("GET", "/a%2Fb") + request("HEAD", "/c%5Cd") + request("GET", "/e"))
+    answers = [await client.read_response(method) for method in ("GET", "HEAD", "GET")]
+    assert [each.header("location") for each in answers] == ["/a/b", "/c/d", None]
+    assert [each.header("connection") for each in answers] == [None, None, None]
+    assert [each.path for each in up.requests] == ["/e"]
+
+
+@pytest.mark.parametrize(
+    "fields", [("Connection: close",), ("Content-Length: 3",), ("Transfer-Encoding: chunked",)]
+)
+async def test_escaped_slash_redirect_ends_what_cannot_serve_on(
+    rig: Rig, fields: tuple[str, ...]
+) -> None:
+    up = rig.upstream()
+    proxy = rig.proxy(up.port, options={SLASHES: "unescape_and_redirect"})
+    client = await rig.client(proxy.port)
+    answer = await client.get("/a%2Fb", *fields)
+    assert (answer.status, answer.header("connection")) == (307, "close")
+    assert await client.is_closed()
+
+
+async def test_escaped_slash_redirect_at_an_edge_believes_no_stranger(rig: Rig) -> None:
+    up = rig.upstream()
+    options = {SLASHES: "unescape_and_redirect", "use_remote_address": True}
+    proxy = rig.proxy(up.port, options=options, access_log="text")
+    client = await rig.client(proxy.port)
+    answer = await client.get("/%2Fweb/a", "X-Forwarded-Proto: https", "X-Forwarded-For: 9.9.9.9")
+    assert answer.header("location") == "http://web//web/a"
+    assert " - - - 127.0.0.1:" in proxy.log_lines()[0]
+
+
 @pytest.mark.parametrize(
     ("options", "fields", "client"),
     [
