@@ -510,6 +510,7 @@ cdef class Http1Downstream(Downstream):
     cdef int put(self, const char* p, size_t n) except -1:
         if not self.rt.gather_add(p, n):
             # A failed send shows again at respond_flush, which reports it.
+            self.stream.response_started = True
             self.send_gathered()
             self.rt.gather_add(p, n)
         return 0

@@ -351,7 +351,6 @@ cdef class Stream(Attempts):
         if not self.accepts(h, has_body):
             return 0
         self.status = h.status
-        self.response_started = True
         if self.route.is_plain and not self.adds_lines:
             return self.downstream.respond_head(h, has_body, <int64_t>(self.service_us // 1000), None)
         lines = self.response_lines_for(h)
@@ -408,6 +407,7 @@ cdef class Stream(Attempts):
             return self.end_discarded(is_complete and reusable)
         if is_complete and self.status != 101:
             self.leave_flight()
+        self.response_started = True
         if self.downstream.respond_flush(is_complete) == SEND_FAILED:
             return self.downstream.abort()
         if self.status == 101:

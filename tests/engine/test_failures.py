@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from support.engine import (
     UNREACHABLE,
@@ -209,15 +211,74 @@ async def test_response_that_is_no_http_is_502_upe(rig: Rig, sent: bytes) -> Non
     assert len(up.peers) == 2
 
 
-async def test_broken_chunk_in_a_response_truncates_it(rig: Rig) -> None:
-    up = rig.upstream(
-        replies(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + b"3\r\nabc\r\nzz\r\n")
-    )
-    proxy = rig.proxy(up.port)
+CHUNKED = head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"zz\r\n", b"3\r\nabc\r\nzz\r\n", b"3\r\nabcd", b"3\r\nabc\r\n0\r\nx\r\n\r\n"],
+    ids=["first", "later", "end", "trailer"],
+)
+async def test_response_that_breaks_before_any_of_it_left_is_502_upe(
+    rig: Rig, sent: bytes
+) -> None:
+    proxy = rig.proxy(rig.upstream(replies(CHUNKED + sent)).port, access_log="json")
+    client = await rig.client(proxy.port)
+    for _ in range(2):
+        answered = await client.get()
+        assert answered.status == 502
+        assert answered.body == (RESET + "protocol error").encode()
+    assert proxy.codes() == {(502, "UPE"): 2}
+    sent_bytes = [json.loads(line)["bytes_sent"] for line in proxy.log_lines()]
+    assert sent_bytes == [len(answered.body)] * 2
+
+
+async def test_response_that_breaks_is_tried_again_as_a_reset(rig: Rig) -> None:
+    retry = {
+        **{"attempts": 2, "per_try_timeout_ms": 0, "retry_on": ["reset"], "status_codes": []},
+        **{"backoff_ms": 1, "avoid_previous": True, "remote_localities": False},
+    }
+
+    async def script(peer: Peer, up: Upstream) -> None:
+        while (message := await peer.read_request()) is not None:
+            up.requests.append(message)
+            await peer.send(CHUNKED + b"zz" if len(up.requests) == 1 else response(b"ok"))
+
+    up = rig.upstream(script)
+    proxy = rig.proxy(up.port, routes=[{**route(), "retry": retry}])
+    assert (await (await rig.client(proxy.port)).get()).body == b"ok"
+    assert proxy.codes() == {(200, "-"): 1}
+
+
+async def test_response_that_breaks_behind_what_has_left_is_cut(rig: Rig) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        await peer.read_request()
+        await peer.send(CHUNKED + b"3\r\nabc\r\n")
+        await until(lambda: client.unread)
+        await peer.send(b"zz\r\n")
+
+    proxy = rig.proxy(rig.upstream(script).port)
     client = await rig.client(proxy.port)
     await client.send(request())
-    assert not (await client.recv_all()).endswith(b"0\r\n\r\n")
-    assert (200, "-") not in proxy.codes()
+    assert (await client.recv_all()).endswith(b"\r\n\r\n3\r\nabc\r\n")
+    assert proxy.codes() == {(200, "UPE"): 1}
+
+
+async def test_response_that_breaks_behind_more_than_one_send_takes_is_cut(rig: Rig) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        for data in (wide, CHUNKED + b"1\r\nx\r\n" * 30_000 + b"zz\r\n"):
+            await peer.read_request()
+            await peer.send(data)
+
+    wide = response(b"x" * (4 << 20))  # the kernel learns to take much at once
+    proxy = rig.proxy(rig.upstream(script).port)
+    client = await rig.client(proxy.port)
+    await client.get()
+    await client.send(request())
+    seen = await client.recv_all()
+    assert seen.startswith(b"HTTP/1.1 200 OK\r\n") and seen.endswith(b"1\r\nx\r\n")
+    assert seen.count(b"HTTP/1.1") == 1
+    assert proxy.codes() == {(200, "-"): 1, (200, "UPE"): 1}
 
 
 async def stale(peer: Peer, up: Upstream) -> None:

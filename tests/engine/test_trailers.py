@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from support.engine import Peer, Rig, Upstream, cluster, head, replies, request, response, route
+from support.engine import (
+    Peer,
+    Rig,
+    Upstream,
+    cluster,
+    head,
+    replies,
+    request,
+    response,
+    route,
+    until,
+)
 
 CODED = "Transfer-Encoding: chunked"
 CHUNKS = b"3\r\nabc\r\n0\r\n"
@@ -144,8 +155,16 @@ async def test_trailers_beyond_bounds_or_grammar_are_refused(rig: Rig, lines: by
 
 
 async def test_response_with_broken_trailers_looks_cut(rig: Rig) -> None:
-    up = rig.upstream(replies(with_trailers(trailers=b"x: 1\r\n" * 101)))
-    proxy = rig.proxy(up.port)
+    whole = with_trailers(trailers=b"x: 1\r\n" * 101)
+    begin = whole.index(b"x: 1")
+
+    async def script(peer: Peer, up: Upstream) -> None:
+        await peer.read_request()
+        await peer.send(whole[:begin])
+        await until(lambda: client.unread)
+        await peer.send(whole[begin:])
+
+    proxy = rig.proxy(rig.upstream(script).port)
     client = await rig.client(proxy.port)
     await client.send(request("GET", "/", "TE: trailers"))
     assert not (await client.recv_all()).endswith(b"\r\n\r\n")
