@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from meshproxy.embed import Proxy
     from meshproxy.explain import Mesh
+    from meshproxy.snapshot.intake import IntakeOptions
 
 __version__ = "0.1.0"
-__all__ = ["Mesh", "Proxy", "__version__"]
+__all__ = ["IntakeOptions", "Mesh", "Proxy", "__version__"]
 
-_HOME = {"Mesh": "meshproxy.explain", "Proxy": "meshproxy.embed"}
+_HOME = {
+    "IntakeOptions": "meshproxy.snapshot.intake",
+    "Mesh": "meshproxy.explain",
+    "Proxy": "meshproxy.embed",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,22 +3,26 @@
     async with meshproxy.Proxy.from_files(["mesh.yaml"], listen=["127.0.0.1:0"]) as proxy:
         print(proxy.addresses)
 
-Runs on uvloop and on plain asyncio. No process, no signal handler, no admin page.
+Runs on uvloop and on plain asyncio. No process, no signal handler, no admin page: what `meshproxy
+run` does on HUP and USR1 is `reload` and `reopen_logs` here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
 from meshproxy._fast.engine import Engine
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.config.problem import Problem
 from meshproxy.discovery.resolution import Resolved
+from meshproxy.health import Checker
+from meshproxy.limit import parse_limit
 from meshproxy.listen import (
     Address,
     ListenSpec,
@@ -30,11 +34,14 @@ from meshproxy.listen import (
 from meshproxy.lookup.names import NameWatch, dns_lookup
 from meshproxy.manifests import load_manifests
 from meshproxy.snapshot.build import Builder
+from meshproxy.snapshot.intake import IntakeOptions
 from meshproxy.snapshot.model import SnapshotData
 from meshproxy.snapshot.scope import Scope
 from meshproxy.telemetry.slots import clear_new_slots
+from meshproxy.worker import open_access_log
 
 _DRAIN_POLL_S = 0.01
+_STDOUT = 1  # where "-" logs to; stays open
 
 
 class Proxy:
@@ -47,6 +54,8 @@ class Proxy:
         specs: Sequence[ListenSpec],
         drain_s: float,
         resolver: tuple[str, int] | None = None,
+        options: Mapping[str, Any] | None = None,
+        has_health_checks: bool = False,
     ) -> None:
         self.problems = list(problems)
         self._builder = builder
@@ -56,6 +65,9 @@ class Proxy:
         self._sockets: list[socket.socket] = []
         self._engine: Engine | None = None
         self._names = NameWatch(dns_lookup(resolver), self._on_resolved)
+        self._options = options or {}  # of Engine, and the target of the access log
+        self._access_log_fd = -1
+        self._checker = Checker(self._on_failing) if has_health_checks else None
 
     @classmethod
     def from_files(
@@ -67,14 +79,30 @@ class Proxy:
         locality: str = "",
         labels: Mapping[str, str] | None = None,
         resolver: str = "",
+        *,
+        intake: IntakeOptions | None = None,
+        limit: Sequence[str] = (),
+        access_log: str = "off",
+        access_log_format: Literal["text", "json"] = "text",
+        explain_header: bool = False,
+        health_checks: bool = False,
     ) -> Proxy:
-        """Read manifests as `meshproxy run -f` does; `resolver` is a DNS server ("127.0.0.1:53")
-        in place of those of /etc/resolv.conf. Raises ConfigError, ValueError."""
+        """Read manifests as `meshproxy run -f` does, and take its flags of these names: `resolver`
+        "127.0.0.1:53", `limit` ["body=10MiB"], `access_log` a path, "-" or "off". `intake`: what
+        is made of heads. Raises ConfigError, ValueError; entering, ListenError and OSError."""
+        options = {
+            **(intake or IntakeOptions()).for_workers(),
+            "limits": dict(map(parse_limit, limit)),
+            "access_log": access_log,
+            "access_log_format": access_log_format,
+            "explain_header": explain_header,
+        }
         specs = [parse_listen(text) for text in listen]
         scope = Scope(namespace, labels=labels or {}, locality=locality)
         builder = Builder(listeners=specs, scope=scope)
         problems = load_manifests(builder, paths)
-        return cls(builder, problems, specs, drain_s, parse_resolver(resolver))
+        where = parse_resolver(resolver)
+        return cls(builder, problems, specs, drain_s, where, options, health_checks)
 
     @property
     def addresses(self) -> list[Address]:
@@ -90,12 +118,36 @@ class Proxy:
         before = self._builder.snapshot
         self._take_over(before, *self._builder.reload())
         if self._engine is not None:
-            self._names.follow(self._builder.names)
+            self._follow()
         return self.problems
+
+    def reopen_logs(self) -> None:
+        """Open the access log's path anew: the file before was moved away. Raises OSError."""
+        if self._engine is not None and self._has_log_file:
+            before, self._access_log_fd = self._access_log_fd, self._open_log()
+            self._engine.set_access_log(self._access_log_fd)
+            os.close(before)
 
     def _on_resolved(self, found: Resolved) -> None:
         before = self._builder.snapshot
         self._take_over(before, *self._builder.resolve(found))
+
+    def _on_failing(self, failing: frozenset[str]) -> None:
+        before = self._builder.snapshot
+        self._take_over(before, self._builder.set_failing(failing), self.problems)
+
+    def _follow(self) -> None:
+        """Look up and check what the manifests name now."""
+        self._names.follow(self._builder.names)
+        if self._checker is not None:
+            self._checker.update(self._builder.probe_targets(), {})
+
+    @property
+    def _has_log_file(self) -> bool:
+        return self._access_log_fd not in (-1, _STDOUT)
+
+    def _open_log(self) -> int:
+        return open_access_log(self._options.get("access_log", "off"))
 
     def _take_over(
         self, before: SnapshotData, update: SnapshotData | None, problems: list[Problem]
@@ -106,8 +158,10 @@ class Proxy:
             self._engine.apply(update)
 
     async def __aenter__(self) -> Self:
-        engine = Engine(asyncio.get_running_loop(), self._scoreboard, 1, {})
+        engine = Engine(asyncio.get_running_loop(), self._scoreboard, 1, dict(self._options))
         try:
+            self._access_log_fd = self._open_log()
+            engine.set_access_log(self._access_log_fd)
             engine.apply(self._builder.snapshot)
             for index, spec in enumerate(self._specs):
                 sock = open_listener(spec.address)
@@ -117,7 +171,7 @@ class Proxy:
             self._close(engine)
             raise
         self._engine = engine
-        self._names.follow(self._builder.names)
+        self._follow()
         return self
 
     async def __aexit__(
@@ -128,6 +182,8 @@ class Proxy:
     ) -> None:
         assert self._engine is not None
         self._names.close()
+        if self._checker is not None:
+            self._checker.close()
         engine, self._engine = self._engine, None
         engine.drain()
         engine.close_idle()
@@ -145,3 +201,6 @@ class Proxy:
         for sock in self._sockets:
             sock.close()
         self._sockets.clear()
+        if self._has_log_file:
+            os.close(self._access_log_fd)
+        self._access_log_fd = -1

@@ -27,12 +27,12 @@ from meshproxy.cli.flag import (
 from meshproxy.cli.values import (
     parse_addresses,
     parse_admin,
-    parse_duration_ms,
     parse_label,
     parse_source,
     parse_workers,
     parsed_by,
 )
+from meshproxy.duration import parse_duration_ms
 from meshproxy.errors import ConfigError
 from meshproxy.listen import Address, ListenSpec, parse_resolver
 

@@ -9,14 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from meshproxy.cli.values import (
-    parse_header,
-    parse_labels,
-    parse_locality,
-    parse_via,
-    parsed_by,
-)
+from meshproxy.cli.values import parse_header, parse_labels, parse_locality, parsed_by
 from meshproxy.listen import parse_listen
+from meshproxy.snapshot.intake import MAX_TRUSTED_HOPS, WORDS, IntakeOptions, parse_via
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -54,7 +49,7 @@ def listen_flag(command: _Command) -> _Command:
 
 def limit_flag(command: _Command) -> _Command:
     def parse(text: str) -> tuple[str, int]:
-        from meshproxy.cli.limit import parse_limit
+        from meshproxy.limit import parse_limit
 
         return parse_limit(text)
 
@@ -108,17 +103,14 @@ def intake_flags(command: _Command) -> Callable[..., Any]:
 
     @flag(
         "--path-normalization",
-        type=_word("NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"),
+        type=_word("path_normalization"),
         default="BASE",
         show_default=True,
         help="Of the path that is matched and sent, as Istio's mesh option of this name.",
     )
     @flag(
         "--path-with-escaped-slashes-action",
-        type=_word(
-            *("KEEP_UNCHANGED", "REJECT_REQUEST"),
-            *("UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD"),
-        ),
+        type=_word("path_with_escaped_slashes_action"),
         default=None,
         help="For %2F and %5C in a path.  [default: as --path-normalization has it]",
     )
@@ -131,7 +123,7 @@ def intake_flags(command: _Command) -> Callable[..., Any]:
     )
     @flag(
         "--xff-num-trusted-hops",
-        type=click.IntRange(0, 100),
+        type=click.IntRange(0, MAX_TRUSTED_HOPS),
         default=0,
         show_default=True,
         metavar="N",
@@ -152,7 +144,7 @@ def intake_flags(command: _Command) -> Callable[..., Any]:
     )
     @flag(
         "--traceparent",
-        type=_word("PASS", "BEGIN"),
+        type=_word("traceparent"),
         default="PASS",
         show_default=True,
         help="BEGIN: a request without a valid traceparent begins a trace.",
@@ -178,16 +170,14 @@ def intake_flags(command: _Command) -> Callable[..., Any]:
         trace_sampling: float,
         **rest: Any,
     ) -> Any:
-        from meshproxy.snapshot.intake import IntakeOptions
-
         intake = IntakeOptions(
-            path_normalization=path_normalization.lower(),
-            path_with_escaped_slashes_action=(path_with_escaped_slashes_action or "").lower(),
+            path_normalization=path_normalization,
+            path_with_escaped_slashes_action=path_with_escaped_slashes_action or "",
             use_remote_address=use_remote_address,
             xff_num_trusted_hops=xff_num_trusted_hops,
             x_forwarded_host=x_forwarded_host,
             via=via,
-            traceparent=traceparent.lower(),
+            traceparent=traceparent,
             trace_sampling=trace_sampling,
         )
         return command(*args, intake=intake, **rest)
@@ -195,8 +185,8 @@ def intake_flags(command: _Command) -> Callable[..., Any]:
     return with_intake
 
 
-def _word(*words: str) -> click.Choice[str]:
-    return click.Choice(words, case_sensitive=False)
+def _word(name: str) -> click.Choice[str]:
+    return click.Choice([word.upper() for word in WORDS[name]], case_sensitive=False)
 
 
 def request_flags(command: _Command) -> _Command:

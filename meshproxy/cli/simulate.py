@@ -16,7 +16,8 @@ from meshproxy.cli.flag import (
     request_flags,
     scope_flags,
 )
-from meshproxy.cli.values import parse_duration_us, parsed_by
+from meshproxy.cli.values import parsed_by
+from meshproxy.duration import parse_duration_us
 
 if TYPE_CHECKING:
     from meshproxy.simulate import Behaviour, Scenario

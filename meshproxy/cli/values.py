@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +11,6 @@ from meshproxy.config.host import is_address
 from meshproxy.listen import Address, parse_address
 
 MAX_WORKERS = 64  # columns of a scoreboard
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
-_VIA = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}(:\d{1,5})?")
-_UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
 def parsed_by(parse: Callable[[str], object]) -> Callable[..., Any]:
@@ -51,19 +46,6 @@ def parse_workers(text: str) -> int:
     return int(text)
 
 
-def parse_duration_ms(text: str) -> int:
-    """`250ms`, `5s`, `1m`, `1h`."""
-    return round(parse_duration_us(text) / 1000)
-
-
-def parse_duration_us(text: str) -> int:
-    """The same, to the microsecond."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(f'expected a duration such as "250ms" or "5s", found {text!r}')
-    return round(float(match[1]) * _UNIT_MS[match[2]] * 1000)
-
-
 def parse_header(text: str) -> tuple[str, str]:
     """`name: value`."""
     name, colon, value = text.partition(":")
@@ -93,13 +75,6 @@ def parse_source(text: str) -> str:
     """An IP address; "" is unknown."""
     if text and not is_address(text):
         raise ValueError(f"expected an IP address, found {text!r}")
-    return text
-
-
-def parse_via(text: str) -> str:
-    """A name, or a host and its port (RFC 9110 7.6.3); "" is none."""
-    if text and not _VIA.fullmatch(text):
-        raise ValueError(f"expected a name such as edge-1 or a host:port, found {text!r}")
     return text
 
 

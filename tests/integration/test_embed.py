@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import json
 from collections.abc import Callable, Coroutine
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,11 @@ import uvloop
 from support import manifests
 from support.dns_server import DnsServer
 from support.raw_client import RawClient, Response
-from support.upstream import Upstream
+from support.upstream import Request, Upstream, response
 from support.wait import TIMEOUT_S
 
 import meshproxy
+from meshproxy.cli.command import cli
 from meshproxy.errors import ConfigError
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -30,10 +34,10 @@ def run(request: pytest.FixtureRequest) -> Run:
     return run
 
 
-async def get(proxy: meshproxy.Proxy, host: str) -> Response:
+async def get(proxy: meshproxy.Proxy, host: str, path: str = "/", **headers: str) -> Response:
     def blocking() -> Response:
         with RawClient(proxy.addresses[0].port) as client:
-            return client.get(host)
+            return client.get(host, path, **headers)
 
     return await asyncio.to_thread(blocking)
 
@@ -119,3 +123,93 @@ def test_embed_bad_listen_is_a_value_error(tmp_path: Path) -> None:
     path = manifests.write(tmp_path, manifests.service("web", 9))
     with pytest.raises(ValueError, match="ADDR:PORT"):
         meshproxy.Proxy.from_files([path], listen=["8080"])
+
+
+def test_embed_takes_the_flags_of_run(run: Run, upstream: Upstream, tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+    log = tmp_path / "access.log"
+    proxy = meshproxy.Proxy.from_files(
+        [path],
+        ["127.0.0.1:0"],
+        intake=meshproxy.IntakeOptions(
+            via="inside",
+            traceparent="BEGIN",
+            path_with_escaped_slashes_action="UNESCAPE_AND_FORWARD",
+        ),
+        limit=["headers=2"],
+        access_log=str(log),
+        access_log_format="json",
+        explain_header=True,
+    )
+
+    async def work() -> None:
+        async with proxy:
+            answer = await get(proxy, "web", "/a%2Fb", x_meshproxy_explain="1")
+            assert (answer.status, answer.headers["via"]) == (200, "1.1 inside")
+            assert "web.default" in answer.headers["x-meshproxy-explain"]
+            assert (await get(proxy, "web", x_one="1", x_two="2")).status == 431
+            lines = log.read_text().splitlines()
+            assert [json.loads(line)["response_code"] for line in lines] == [200, 431]
+            log.rename(tmp_path / "before.log")
+            proxy.reopen_logs()
+            await get(proxy, "web", "/after")
+            assert json.loads(log.read_text())["path"] == "/after"
+
+    run(work())
+    first, after = upstream.requests
+    assert (first.path, after.path) == ("/a/b", "/after")
+    assert first.headers["via"] == "1.1 inside" and first.headers["traceparent"].startswith("00-")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"limit": ["head=1MiB"]}, "head: expected 1024 B to 61440 B"),
+        ({"limit": ["head"]}, "NAME=VALUE"),
+    ],
+)
+def test_embed_bad_flag_is_a_value_error(
+    tmp_path: Path, settings: dict[str, Any], says: str
+) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9))
+    with pytest.raises(ValueError, match=says):
+        meshproxy.Proxy.from_files([path], **settings)
+
+
+def test_embed_unwritable_access_log_leaves_nothing_open(run: Run, tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9))
+    log = str(tmp_path / "absent" / "access.log")
+    proxy = meshproxy.Proxy.from_files([path], ["127.0.0.1:0"], access_log=log)
+
+    async def work() -> None:
+        with pytest.raises(FileNotFoundError):
+            await proxy.__aenter__()
+        assert proxy.addresses == []
+
+    run(work())
+
+
+def test_embed_health_checks_take_out_a_pod(
+    run: Run, upstreams: Callable[..., Upstream], tmp_path: Path
+) -> None:
+    async def refuse(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(b"", "500 Oops" if request.path == "/ready" else "200 OK"))
+
+    pod = manifests.probed_pod("a", upstreams("a", script=refuse).port)
+    path = manifests.write(tmp_path, manifests.PROBED_SERVICE + pod)
+
+    async def work() -> None:
+        proxy = meshproxy.Proxy.from_files([path], ["127.0.0.1:0"], health_checks=True)
+        async with proxy:
+            while (await get(proxy, "web")).status != 503:
+                await asyncio.sleep(0.01)
+
+    run(work())
+
+
+def test_embed_takes_every_flag_but_those_of_a_process() -> None:
+    flags = {parameter.name for parameter in cli.commands["run"].params}
+    taken = set(inspect.signature(meshproxy.Proxy.from_files).parameters) - {"intake"}
+    taken |= {each.name for each in fields(meshproxy.IntakeOptions)}
+    assert flags - taken == {"admin", "workers", "log_level", "drain_ms"}
+    assert taken - flags == {"drain_s"}

@@ -12,30 +12,6 @@ from support.proxy import MeshproxyRun, ProxyProcess
 from support.upstream import Request, Upstream, response
 from support.wait import until_equal
 
-SERVICE = """\
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec:
-  selector: {app: web}
-  ports: [{name: http, port: 80, targetPort: http}]
-"""
-POD = """\
----
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}, labels: {{app: web}}}}
-spec:
-  containers:
-  - name: web
-    ports: [{{name: http, containerPort: {port}}}]
-    readinessProbe:
-      httpGet: {{path: /ready, port: http}}
-      periodSeconds: 1
-      failureThreshold: 1
-      timeoutSeconds: 10  # a machine that is slow to answer fails no probe
-status: {{podIP: 127.0.0.1, conditions: [{{type: Ready, status: "True"}}]}}
-"""
 CLUSTER = "outbound|80||web.default.svc.cluster.local"
 
 
@@ -55,7 +31,7 @@ class Pod:
         return sum(item.path == "/ready" for item in self.upstream.requests)
 
     def manifest(self) -> str:
-        return POD.format(name=self.name, port=self.upstream.port)
+        return manifests.probed_pod(self.name, self.upstream.port)
 
 
 def served(proxy: ProxyProcess, count: int = 12) -> set[bytes]:
@@ -88,7 +64,7 @@ def test_pod_that_fails_its_probe_gets_no_traffic_until_it_passes_again(
     meshproxy_run: MeshproxyRun, upstreams: Callable[..., Upstream], tmp_path: Path
 ) -> None:
     a, b = Pod("a", upstreams), Pod("b", upstreams)
-    path = manifests.write(tmp_path, SERVICE + a.manifest() + b.manifest())
+    path = manifests.write(tmp_path, manifests.PROBED_SERVICE + a.manifest() + b.manifest())
     proxy = meshproxy_run(path, "--health-checks=on", "--admin=127.0.0.1:0")
     admin = proxy.admin()
     assert served(proxy) == {b"a", b"b"}
@@ -114,14 +90,14 @@ def test_pod_that_goes_is_not_probed_and_state_survives_reloads(
 ) -> None:
     a, b, c = (Pod(name, upstreams) for name in "abc")
     b.ready = "503 Busy"
-    text = SERVICE + a.manifest() + b.manifest()
+    text = manifests.PROBED_SERVICE + a.manifest() + b.manifest()
     proxy = meshproxy_run(manifests.write(tmp_path, text), "--health-checks=on")
     proxy.wait_line("health: default/b .* not ready")
     wait_until_served_by(proxy, a)
     manifests.write(tmp_path, text + c.manifest())
     proxy.wait_line("reloaded")
     wait_until_served_by(proxy, a, c)
-    manifests.write(tmp_path, SERVICE + a.manifest() + c.manifest())
+    manifests.write(tmp_path, manifests.PROBED_SERVICE + a.manifest() + c.manifest())
     proxy.wait_line("reloaded")
     before = b.probes()
     wait_for_probes(a, 2)  # two periods
@@ -133,5 +109,5 @@ def test_probes_are_not_carried_out_unless_asked_for(
 ) -> None:
     pod = Pod("a", upstreams)
     pod.ready = "503 Busy"
-    proxy = meshproxy_run(manifests.write(tmp_path, SERVICE + pod.manifest()))
+    proxy = meshproxy_run(manifests.write(tmp_path, manifests.PROBED_SERVICE + pod.manifest()))
     assert served(proxy) == {b"a"} and pod.probes() == 0

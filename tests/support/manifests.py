@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+PROBED_SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{name: http, port: 80, targetPort: http}]
+"""
+
 
 def service(name: str, *ports: int, port: int = 80, labels: str = "", kind: str = "http") -> str:
     """A Service whose pods are servers on 127.0.0.1:`ports`, one EndpointSlice each."""
@@ -47,6 +56,26 @@ endpoints:
 - addresses: [127.0.0.1]
   conditions: {{ready: true}}
   targetRef: {{kind: Pod, name: {name}-{index}, namespace: default}}
+"""
+
+
+def probed_pod(name: str, port: int) -> str:
+    """A Pod of PROBED_SERVICE, on 127.0.0.1:`port`, asked for /ready every second."""
+    return f"""\
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {{app: web}}}}
+spec:
+  containers:
+  - name: web
+    ports: [{{name: http, containerPort: {port}}}]
+    readinessProbe:
+      httpGet: {{path: /ready, port: http}}
+      periodSeconds: 1
+      failureThreshold: 1
+      timeoutSeconds: 10  # a machine that is slow to answer fails no probe
+status: {{podIP: 127.0.0.1, conditions: [{{type: Ready, status: "True"}}]}}
 """
 
 

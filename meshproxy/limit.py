@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 
 from meshproxy._fast.bounds import BOUNDS, NAMES, check_bound
-from meshproxy.cli.values import parse_duration_ms
+from meshproxy.duration import parse_duration_ms
 
 _SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)", re.ASCII)
 _UNIT_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def parse_limit(text: str) -> tuple[str, int]:
-    """`head=32KiB`, `head-time=10s`, `headers=64`, `body=off`: bytes, milliseconds or pieces."""
+    """`head=32KiB`, `head-time=10s`, `headers=64`, `body=off`: bytes, milliseconds or pieces.
+
+    Raises ValueError."""
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"expected NAME=VALUE such as head=32KiB, found {text!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshproxy.cli.limit import parse_limit
+from meshproxy.limit import parse_limit
 
 
 @pytest.mark.parametrize(
