@@ -7,7 +7,9 @@
 #   (1) column w (1..N) is written by worker w alone; column 0 by the control process alone, when it folds
 #       a dead worker's counters into it. So no counter needs an atomic; cursors are shared and use atomic adds.
 #   (2) a gauge (active) of a dead worker is zeroed by clear_worker(): no count stays behind.
-#   (3) a reader sums columns and may see a request half counted; it never sees a torn 64-bit value.
+#   (3) a gauge goes down by what it went up: a slot that gets another owner keeps its gauges, so that a request or a
+#       connection of the one before, which may last for days, takes away what it added. No gauge wraps.
+#   (4) a reader sums columns and may see a request half counted; it never sees a torn 64-bit value.
 from libc.stdint cimport uint32_t, uint64_t
 
 from .bounds cimport BOUND_COUNT
@@ -74,6 +76,8 @@ cdef struct EndpointColumn:    # one cache line
 cdef struct ClusterColumn:
     uint32_t rq_active         # gauge
     uint32_t cx_active         # gauge
+    uint32_t rq_pending        # gauge: waiting for a connection
+    uint32_t rq_retrying       # gauge: retries in flight or in backoff
     uint64_t rq_total
     uint64_t rq_timeout
     uint64_t rq_retry
@@ -82,8 +86,6 @@ cdef struct ClusterColumn:
     uint64_t cx_total
     uint64_t cx_connect_fail
     uint64_t cx_none_healthy
-    uint32_t rq_pending        # gauge: waiting for a connection
-    uint32_t rq_retrying       # gauge: retries in flight or in backoff
     uint64_t rq_overflow       # refused by a limit
     uint64_t rq_retry_overflow
     uint64_t rq_retry_success

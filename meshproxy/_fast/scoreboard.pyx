@@ -195,18 +195,22 @@ cdef class Scoreboard:
         self.route_cursor(slot).value = 0
 
     def clear_cluster(self, uint32_t slot):
-        """Zero a cluster's cursor and counters before its slot names another cluster."""
+        """Zero a cluster's cursor and counters, not its gauges, before its slot names another cluster."""
         cdef int w
+        cdef ClusterColumn* c
         memset(self.cluster_cursor(slot), 0, sizeof(Cursor))
         for w in range(self.workers + 1):
-            memset(self.cluster_column(w, slot), 0, sizeof(ClusterColumn))
+            c = self.cluster_column(w, slot)
+            memset(&c.rq_total, 0, <char*>(c + 1) - <char*>&c.rq_total)
 
     def clear_endpoint(self, uint32_t slot):
-        """Zero an endpoint's counters before its slot names another endpoint."""
+        """Zero an endpoint's state and counters, not its gauges, before its slot names another endpoint."""
         cdef int w
+        cdef EndpointColumn* e
         memset(self.endpoint_state(slot), 0, sizeof(EndpointState))
         for w in range(self.workers + 1):
-            memset(self.endpoint_column(w, slot), 0, sizeof(EndpointColumn))
+            e = self.endpoint_column(w, slot)
+            memset(&e.rq_total, 0, <char*>(e + 1) - <char*>&e.rq_total)
 
     def endpoint(self, uint32_t slot):
         """Sums over all workers: rq_active, rq_total, rq_success, rq_error, rq_timeout, cx_*."""
@@ -302,11 +306,15 @@ cdef class Scoreboard:
 
     cdef void sum_cluster(self, uint32_t slot, ClusterColumn* s) noexcept:
         cdef int w
+        cdef ClusterColumn* c
         memset(s, 0, sizeof(ClusterColumn))
         for w in range(self.workers + 1):
-            add_cluster(s, self.cluster_column(w, slot))
-            s.rq_active += self.cluster_column(w, slot).rq_active
-            s.cx_active += self.cluster_column(w, slot).cx_active
+            c = self.cluster_column(w, slot)
+            add_cluster(s, c)
+            s.rq_active += c.rq_active
+            s.cx_active += c.cx_active
+            s.rq_pending += c.rq_pending
+            s.rq_retrying += c.rq_retrying
 
 
 # Adds n words and zeroes the source; word 0 holds the gauges, which callers have zeroed.
@@ -323,9 +331,8 @@ cdef void fold_sum(uint64_t* into, uint64_t* words, size_t n) noexcept:
 
 # Adds counters, not gauges; pairs of status and flags are merged by key.
 cdef void add_cluster(ClusterColumn* into, ClusterColumn* c) noexcept:
-    cdef size_t words = (<char*>&c.codes[0] - <char*>c) // 8 - 1
     cdef int i, j
-    fold_sum(<uint64_t*>into + 1, <uint64_t*>c + 1, words)
+    fold_sum(&into.rq_total, &c.rq_total, (<char*>&c.codes[0] - <char*>&c.rq_total) // 8)
     for i in range(CODE_SLOTS):
         if c.codes[i].count == 0:
             continue

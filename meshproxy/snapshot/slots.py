@@ -11,8 +11,8 @@ from meshproxy.errors import CapacityError
 class Slots:
     """Gives each key an integer below `capacity`, the same one as long as the key is held.
 
-    A freed slot is taken again only after all never-used ones, oldest first: counters that still
-    carry the old name's numbers, and requests in flight on it, have the longest time to end.
+    A freed slot is taken again only after all never-used ones, oldest first: requests in flight on
+    the old name, which the new one's gauges count until they end, have the longest time to.
     """
 
     __slots__ = ("_by_key", "_free", "_next", "capacity", "what")

@@ -70,6 +70,23 @@ async def test_upgrade_is_relayed_both_ways_until_both_ends(rig: Rig) -> None:
     assert proxy.codes() == {(101, "-"): 1}
 
 
+async def test_upgrade_that_outlives_its_endpoint_leaves_the_next_one_its_gauges(rig: Rig) -> None:
+    gone, taken = rig.upstream(switch), rig.upstream()
+    proxy = rig.proxy(gone.port)
+    client = await upgraded(rig, proxy.port)
+    slot = proxy.slots.pop((0, gone.port))
+    proxy.slots[0, taken.port] = slot
+    proxy.board.clear_endpoint(slot)
+    proxy.board.clear_cluster(0)
+    proxy.apply(cluster(0, taken.port))
+    assert (await (await rig.client(proxy.port)).get()).status == 200
+    assert proxy.endpoint(taken.port)["rq_active"] == 1
+    client.half_close()
+    assert await client.recv_all() == b"bye"
+    await until(lambda: proxy.engine.active == 1)
+    assert proxy.endpoint(taken.port)["rq_active"] == proxy.board.cluster(0)["rq_active"] == 0
+
+
 @pytest.mark.parametrize("token", ["foo/2", "SPDY/3.1", "x, y"])
 async def test_upgrade_of_any_protocol_but_http_goes_on(rig: Rig, token: str) -> None:
     async def script(peer: Peer, up: Upstream) -> None:

@@ -180,6 +180,8 @@ def bump_cluster(Scoreboard scoreboard, int worker, int slot, dict counts):
     cdef ClusterColumn* c = scoreboard.cluster_column(worker, slot)
     c.rq_active += counts.get("rq_active", 0)
     c.cx_active += counts.get("cx_active", 0)
+    c.rq_pending += counts.get("rq_pending", 0)
+    c.rq_retrying += counts.get("rq_retrying", 0)
     c.rq_total += counts.get("rq_total", 0)
     c.cx_none_healthy += counts.get("cx_none_healthy", 0)
     c.request_bytes += counts.get("request_bytes", 0)

@@ -95,6 +95,22 @@ def test_slots_are_forgotten_before_reuse(probe: ModuleType, scoreboard: Scorebo
     assert probe.cluster_cursor(scoreboard, 4) == 0
 
 
+def test_slot_that_is_reused_keeps_what_is_in_flight(
+    probe: ModuleType, scoreboard: Scoreboard
+) -> None:
+    kept = {"rq_active": 2, "cx_active": 1}
+    waiting = {"rq_pending": 3, "rq_retrying": 4}
+    for worker in (1, 3):
+        probe.bump_endpoint(scoreboard, worker, 4, kept | {"rq_total": 1})
+        probe.bump_cluster(scoreboard, worker, 4, kept | waiting | {"rq_total": 1})
+    scoreboard.clear_endpoint(4)
+    scoreboard.clear_cluster(4)
+    left = {name: n for name, n in scoreboard.endpoint(4).items() if n}
+    assert left == {"rq_active": 4, "cx_active": 2}
+    left = {name: n for name, n in scoreboard.cluster(4).items() if n}
+    assert left == {"rq_active": 4, "cx_active": 2, "rq_pending": 6, "rq_retrying": 8}
+
+
 def test_codes_are_counted_by_status_and_flags(probe: ModuleType, scoreboard: Scoreboard) -> None:
     for worker, status, flags in [(1, 200, 0), (2, 200, 0), (1, 503, UF), (3, 0, DC), (1, 503, 0)]:
         probe.add_code(scoreboard, worker, 0, status, flags)
