@@ -1,11 +1,11 @@
 """The engine alone, to be run under valgrind or strace: python -m benchmarks.counted.proxy
-SNAPSHOT LOG. Prints its port, serves until standard input ends."""
+START. Prints its port, serves until standard input ends. START is a file with the snapshot and the
+options of Engine, and an access log's path or "off"."""
 
 from __future__ import annotations
 
 import asyncio
 import marshal
-import os
 import socket
 import sys
 from pathlib import Path
@@ -14,26 +14,23 @@ import uvloop
 
 from meshproxy._fast.engine import Engine
 from meshproxy._fast.scoreboard import Scoreboard
+from meshproxy.worker import open_access_log
 
 
-async def serve(snapshot: Path, log: str) -> None:
-    loop = asyncio.get_running_loop()
-    options = {} if log == "off" else {"access_log_fd": _open(log), "access_log_format": "text"}
-    engine = Engine(loop, Scoreboard(1), 1, options)
-    engine.apply(marshal.loads(snapshot.read_bytes()))
+async def serve(start: Path) -> None:
+    snapshot, log, options = marshal.loads(start.read_bytes())
+    engine = Engine(asyncio.get_running_loop(), Scoreboard(1), 1, options)
+    engine.set_access_log(open_access_log(log))
+    engine.apply(snapshot)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         sock.setblocking(False)
         engine.listen(0, sock.fileno())
         print(sock.getsockname()[1], flush=True)
         ended = asyncio.Event()
-        loop.add_reader(sys.stdin, ended.set)
+        asyncio.get_running_loop().add_reader(sys.stdin, ended.set)
         await ended.wait()
         engine.close()
 
 
-def _open(log: str) -> int:
-    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-
-
 if __name__ == "__main__":
-    uvloop.run(serve(Path(sys.argv[1]), sys.argv[2]))
+    uvloop.run(serve(Path(sys.argv[1])))

@@ -33,22 +33,20 @@ class Counts(TypedDict):
     python_objects: float  # taken from CPython's allocator, not from its free lists
 
 
-def count(scene: str, ports: tuple[int, ...], run: Path) -> Counts:
-    """Return what a request of the scene costs."""
+def count(
+    scene: str, ports: tuple[int, ...], run: Path, options: dict[str, object] | None = None
+) -> Counts:
+    """Return what a request of the scene costs; `options` are those of Engine."""
     folder = run / scene
     folder.mkdir(exist_ok=True)
-    snapshot = _snapshot(scene, ports, folder)
+    start = _start(scene, ports, folder, options or {})
     texts = [_bytes(request) for request in _requests(scene)]
-    log = str(folder / "access.log") if scene == "mesh" else "off"
     profiles = [
-        _profile(snapshot, log, texts, total, run / f"{scene}-{total}.callgrind")
-        for total in (FEW, MANY)
+        _profile(start, texts, total, run / f"{scene}-{total}.callgrind") for total in (FEW, MANY)
     ]
     instructions = [_instructions(profile) for profile in profiles]
     objects = [_objects(profile) for profile in profiles]
-    calls = [
-        _calls(snapshot, log, texts, total, folder / f"{total}.strace") for total in (FEW, MANY)
-    ]
+    calls = [_calls(start, texts, total, folder / f"{total}.strace") for total in (FEW, MANY)]
     span = MANY - FEW
     return {
         "instructions": round((instructions[1] - instructions[0]) / span),
@@ -57,13 +55,14 @@ def count(scene: str, ports: tuple[int, ...], run: Path) -> Counts:
     }
 
 
-def _snapshot(scene: str, ports: tuple[int, ...], folder: Path) -> Path:
+def _start(scene: str, ports: tuple[int, ...], folder: Path, options: dict[str, object]) -> Path:
     kind: Scene = "mesh" if scene == "mesh" else "plain"
     shutil.rmtree(folder / "manifests", ignore_errors=True)
     builder = Builder("default", [parse_listen("127.0.0.1:0")])
     load_manifests(builder, [str(manifests(Site(folder, 0, ports, 1, kind)))])
-    path = folder / "snapshot"
-    path.write_bytes(marshal.dumps(builder.snapshot))
+    path = folder / "start"
+    log = str(folder / "access.log") if scene == "mesh" else "off"
+    path.write_bytes(marshal.dumps((builder.snapshot, log, options)))
     return path
 
 
@@ -76,12 +75,12 @@ def _bytes(request: Request) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def _profile(snapshot: Path, log: str, texts: list[bytes], total: int, out: Path) -> str:
+def _profile(start: Path, texts: list[bytes], total: int, out: Path) -> str:
     tool = [
         *("valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}"),
         *("--collect-atstart=no", f"--toggle-collect={_entry()}"),
     ]
-    _drive(tool, snapshot, log, texts, total)
+    _drive(tool, start, texts, total)
     return out.read_text()
 
 
@@ -101,9 +100,9 @@ def _objects(profile: str) -> int:
     return sum(int(number) for number in re.findall(calls, profile, re.MULTILINE))
 
 
-def _calls(snapshot: Path, log: str, texts: list[bytes], total: int, out: Path) -> int:
+def _calls(start: Path, texts: list[bytes], total: int, out: Path) -> int:
     tool = ["strace", "-f", "-qq", "-o", str(out), "-e", f"trace={_SOCKET_CALLS}"]
-    _drive(tool, snapshot, log, texts, total)
+    _drive(tool, start, texts, total)
     return len(out.read_text().splitlines())
 
 
@@ -116,8 +115,8 @@ def _entry() -> str:
     return found.group()
 
 
-def _drive(tool: list[str], snapshot: Path, log: str, texts: list[bytes], total: int) -> None:
-    command = [*tool, sys.executable, "-m", "benchmarks.counted.proxy", str(snapshot), log]
+def _drive(tool: list[str], start: Path, texts: list[bytes], total: int) -> None:
+    command = [*tool, sys.executable, "-m", "benchmarks.counted.proxy", str(start)]
     with (
         _proxy(command) as port,
         socket.create_connection(("127.0.0.1", port), timeout=START_S) as one,

@@ -53,4 +53,4 @@ cdef void drop_header(HeaderTable* t, const char* base, bytes lower) noexcept:
 
 
 cdef bytes lines_bytes(list lines):
-    return b"".join([b"%b: %b\r\n" % (name, value) for name, value in lines])
+    return b"".join([piece for name, value in lines for piece in (name, b": ", value, b"\r\n")])

@@ -6,11 +6,8 @@ from .headers cimport *
 from .http1 cimport WISH_UPGRADE
 from .random cimport random_next
 from .reply cimport status_reason
-from .scan cimport scan_put_decimal
+from .scan cimport scan_put_decimal, scan_put_hex
 from .types cimport *
-
-cdef extern from *:
-    uint64_t byte_swap "__builtin_bswap64" (uint64_t value) noexcept nogil
 
 cdef const char* HEX = "0123456789abcdef"
 
@@ -50,10 +47,8 @@ cdef char* put_uuid(char* out, RandomState* random) noexcept nogil:
     cdef uint64_t high = (random_next(random) & 0xffffffffffff0fffULL) | 0x4000
     cdef uint64_t low = (random_next(random) & 0x3fffffffffffffffULL) | 0x8000000000000000ULL
     cdef char text[32]
-    put_hex(text, high >> 32)
-    put_hex(text + 8, high & 0xffffffffULL)
-    put_hex(text + 16, low >> 32)
-    put_hex(text + 24, low & 0xffffffffULL)
+    scan_put_hex(text, high)
+    scan_put_hex(text + 16, low)
     memcpy(out, text, 8)
     memcpy(out + 9, text + 8, 4)
     memcpy(out + 14, text + 12, 4)
@@ -80,17 +75,6 @@ cdef char* put_trailer(char* out, const HeaderTable* t, const char* base) noexce
         out = put(out, b"\r\n", 2)
         i = table_find(t, base, b"trailer", 7, i + 1)
     return out
-
-
-# Eight digits, most significant first, on a little-endian machine: each nibble in a byte of its own, then all at
-# once to ASCII.
-cdef inline void put_hex(char* out, uint64_t value) noexcept nogil:
-    value = ((value << 16) | value) & 0x0000ffff0000ffffULL
-    value = ((value << 8) | value) & 0x00ff00ff00ff00ffULL
-    value = ((value << 4) | value) & 0x0f0f0f0f0f0f0f0fULL
-    value += 0x3030303030303030ULL + (((value + 0x0606060606060606ULL) >> 4) & 0x0101010101010101ULL) * 39
-    value = byte_swap(value)
-    memcpy(out, &value, 8)
 
 
 # The one Host line when it does not leave as it came.

@@ -24,7 +24,8 @@ cdef class Intake:
     cdef bint adds_host            # a Host that is rewritten goes into X-Forwarded-Host
     cdef bint begins_trace         # where no valid traceparent came
     cdef int sampled_ppm           # of the traces that begin here
-    cdef bytes via                 # our name in Via; b"" = none
+    cdef bytes via                 # what we are in Via, for an HTTP/1.1 message; b"" = nothing
+    cdef bytes via10               # for an HTTP/1.0 one
     cdef bint marks                # mark_request has something to say
 
     # Rewrites the head p[0..used) that h was parsed from, and parses it again: returns the bytes that h points into

@@ -39,7 +39,8 @@ cdef class Intake:
         self.adds_host = bool(options.get("x_forwarded_host", False))
         self.begins_trace = {"pass": False, "begin": True}[options.get("traceparent", "pass")]
         self.sampled_ppm = round(options.get("trace_sampling", 100.0) * 10000)
-        self.via = (options.get("via") or "").encode()
+        via = (options.get("via") or "").encode()
+        self.via, self.via10 = (b"1.1 " + via, b"1.0 " + via) if via else (b"", b"")
         self.marks = self.begins_trace or len(self.via) > 0
 
     cdef bytes take(self, RequestHead* h, const char* p, size_t used, bytes peer, IntakeVerdict* verdict):
@@ -92,6 +93,7 @@ cdef class Intake:
 
     # The version is that of the message as it came (RFC 9110 7.6.3).
     cdef tuple via_line(self, HeaderTable* t, const char* base, int minor):
+        cdef bytes own = self.via10 if minor == 0 else self.via
         cdef list members = []
         cdef int i = table_find(t, base, b"via", 3, 0)
         while i >= 0:
@@ -99,5 +101,4 @@ cdef class Intake:
                 members.append((base + t.fields[i].value)[:t.fields[i].value_len])
                 t.fields[i].flags |= HF_DROP
             i = table_find(t, base, b"via", 3, i + 1)
-        members.append(b"1.%d %b" % (minor, self.via))
-        return b"via", b", ".join(members)
+        return b"via", b", ".join([*members, own]) if members else own

@@ -1,5 +1,6 @@
 # scan.pxd: inline byte scanners. No allocation, no Python, no state.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from .clib.system cimport memchr
 
@@ -85,6 +86,7 @@ cdef extern from *:
     bint scan_is_plain "mp_is_plain" (const char* p, size_t n) noexcept nogil
     bint scan_is_name "mp_is_name" (const char* a, const char* k, size_t n) noexcept nogil
     uint8_t scan_lower "mp_lower" (uint8_t c) noexcept nogil
+    uint64_t byte_swap "__builtin_bswap64" (uint64_t value) noexcept nogil
 
 
 # Position of the first c in p[0..n), or n.
@@ -115,3 +117,18 @@ cdef inline uint32_t scan_put_decimal(char* out, uint64_t value) noexcept nogil:
     for i in range(n):
         out[i] = digits[n - 1 - i]
     return n
+
+
+# Writes value's 16 hexadecimal digits, lower case, on a little-endian machine: eight at a time, each nibble in a byte
+# of its own, then all at once to ASCII.
+cdef inline void scan_put_hex(char* out, uint64_t value) noexcept nogil:
+    cdef uint64_t half = value >> 32
+    cdef int i
+    for i in range(2):
+        half = ((half << 16) | half) & 0x0000ffff0000ffffULL
+        half = ((half << 8) | half) & 0x00ff00ff00ff00ffULL
+        half = ((half << 4) | half) & 0x0f0f0f0f0f0f0f0fULL
+        half += 0x3030303030303030ULL + (((half + 0x0606060606060606ULL) >> 4) & 0x0101010101010101ULL) * 39
+        half = byte_swap(half)
+        memcpy(out + 8 * i, &half, 8)
+        half = value & 0xffffffffULL

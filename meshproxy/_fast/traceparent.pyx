@@ -1,8 +1,10 @@
 from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
 
 from .edits cimport drop_header
 from .headers cimport HF_DROP, table_find
 from .random cimport random_next
+from .scan cimport scan_put_hex
 
 cdef enum:
     VERSION_00_BYTES = 55          # 2 + 1 + 32 + 1 + 16 + 1 + 2
@@ -46,6 +48,13 @@ cdef void drop_trace(HeaderTable* t, const char* base) noexcept:
     drop_header(t, base, b"tracestate")
 
 
+# An id of zeros is none (3.2.2.3): the last bit is set.
 cdef bytes new_trace(RandomState* random, int sampled_ppm):
-    cdef uint64_t high = random_next(random), low = random_next(random) | 1, parent = random_next(random) | 1
-    return b"00-%016x%016x-%016x-%02x" % (high, low, parent, random_next(random) % 1000000 < <uint64_t>sampled_ppm)
+    cdef char text[VERSION_00_BYTES]
+    memcpy(text, b"00-", 3)
+    scan_put_hex(text + 3, random_next(random))
+    scan_put_hex(text + 19, random_next(random) | 1)
+    text[35] = c'-'
+    scan_put_hex(text + 36, random_next(random) | 1)
+    memcpy(text + 52, b"-01" if random_next(random) % 1000000 < <uint64_t>sampled_ppm else b"-00", 3)
+    return text[:VERSION_00_BYTES]
