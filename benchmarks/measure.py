@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import time
 from dataclasses import dataclass, field
@@ -93,6 +94,7 @@ def measure(
                 _wait_ready(process, site.port, workload)
                 result.ready_ms = (time.monotonic() - began) * 1e3
                 workload.warm(site, settings.warmup_seconds, settings.load_core)
+                process.check_alive()  # what answered may have been another run's peer
                 with workload.beside(site):
                     _drive(result, process, workload, site, upstreams, settings)
     except (StartError, LoadError, OSError) as error:
@@ -101,7 +103,9 @@ def measure(
 
 
 def free_port() -> int:
-    for port in PEER_PORTS:
+    """Return a port that nobody listens on, and that another run does not try at the same time."""
+    first = os.getpid() % len(PEER_PORTS)
+    for port in (*PEER_PORTS[first:], *PEER_PORTS[:first]):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -167,6 +171,8 @@ def _drive(
     stolen_s = cores[0].steal_s - cores_before[0].steal_s
     result.foreign = max(0.0, other_s + stolen_s) / wall_s
     result.errors += problems(load, workload, sum(served.requests))
+    if not load.requests:
+        result.errors.append(f"the peer says: {process.tail()}")
 
 
 def _account_load(result: Round, load: Load) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from benchmarks import compare, native, paced
+from benchmarks import compare, native, paced, procfs
 from benchmarks.failure.fleet import Fleet
 from benchmarks.measure import Round, Settings, measure, problems
+from benchmarks.peers.floor import Floor
 from benchmarks.peers.peer import Peer, Site
 from benchmarks.upstream import Upstreams
-from benchmarks.workload import WORKLOADS
+from benchmarks.workload import WORKLOADS, Workload
 from benchmarks.wrk import Load
 
 CORE = min(os.sched_getaffinity(0))
@@ -84,6 +86,22 @@ def test_peer_that_ends_makes_an_invalid_round_with_its_own_words(tmp_path: Path
         result: Round = measure(_Broken(), SMALL, 1, upstreams, settings, tmp_path)
     assert not result.is_valid
     assert "cannot read bench.conf" in result.errors[0]
+
+
+class _Ending(Workload):
+    def warm(self, site: Site, seconds: float, core: int) -> None:
+        mine = procfs.cpu(procfs.tree(os.getpid()))
+        (floor,) = [process.pid for process in mine if process.name == "floor"]
+        os.kill(floor, signal.SIGKILL)
+        os.waitid(os.P_PID, floor, os.WEXITED | os.WNOWAIT)
+
+
+@needs_cc
+def test_peer_that_ends_once_it_has_answered_makes_an_invalid_round(tmp_path: Path) -> None:
+    settings = Settings(1, 0, 4, CORE, CORE)
+    with Upstreams(3, CORE, tmp_path) as upstreams:
+        result = measure(Floor(), _Ending("small", ""), 1, upstreams, settings, tmp_path)
+    assert result.errors == ["ended with status -9: (it wrote nothing)"]
 
 
 @needs_cc
