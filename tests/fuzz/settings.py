@@ -12,7 +12,7 @@ from support.strict import Read
 
 from meshproxy._fast.normalize import normalize
 
-LOCAL = {400, 404, 408, 413, 414, 426, 429, 431, 500, 501, 502, 503, 504, 505}
+LOCAL = {400, 404, 408, 413, 414, 429, 431, 500, 501, 502, 503, 504, 505}
 STEPS = {"none": 0, "base": 1, "merge_slashes": 3, "decode_and_merge_slashes": 3}
 DECODE = 4
 ESCAPED_SLASH = re.compile(rb"%(2f|5c)", re.IGNORECASE)
