@@ -138,7 +138,7 @@ class Play:
         }
         for wire in self.stage.clients:
             heads = heads_in(bytes(wire.sent), self.setting)
-            asked.update((head["method"], head["sent"]) for head in heads)
+            asked.update((head["method"], head["sent"]) for head in heads if head["sent"])
             methods = [head["method"] for head in heads]
             answers = responses_in(bytes(wire.received), methods, not wire.is_open)
             final = [answer for answer in answers if answer.status >= 200]
@@ -174,10 +174,11 @@ def heads_in(data: bytes, setting: Setting) -> list[dict[str, Any]]:
             return found
         data = data[head["used"] :]
         query = b"?" + head["query"] if head["query"] is not None else b""
-        target = setting.target(head["path"])
-        if target is None:
+        try:
+            target = setting.target(head["path"])
+        except ValueError:
             return found
-        head["sent"] = target + query
+        head["sent"] = None if target is None else target + query
         found.append(head)
         if head["framing"] == "chunked":
             try:

@@ -56,7 +56,11 @@ PLAYS = [
     [b"c" + GET, b"u" + LONG, b"U", b"U", b"r"],
     [b"c" + GET, b"d", b"u" + OK, b"i"],
     [b"cbad\r\n\r\n"],
-    [b"cGET //a%2F..%5cb?c HTTP/1.1\r\nHost: web\r\n\r\n", b"u" + OK],
+    [b"cGET //a%2F..%5cb?c HTTP/1.1\r\nHost: web\r\n\r\n", b"u" + OK, b"c" + GET, b"cbad\r\n\r\n"],
+    [
+        b"c" + POST.replace(b"/b", b"/%2f") + b"hello" + HEAD.replace(b"/h", b"/%5Cb") + GET,
+        b"u" + OK,
+    ],
     [b"c" + GET.replace(b"Host", FROM + b"Host"), b"u" + OK.replace(b"\r\n\r\n", MORE)],
     [b"c" + GET.replace(b"Host", b"Accept: text/a;q=1, application/json\r\nHost"), b"R"],
     [b"cGET HTTP/1.1\r\nAccept: application/a+json\r\n\r\n"],

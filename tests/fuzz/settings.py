@@ -94,17 +94,14 @@ class Setting:
         return given or ("unescape_and_forward" if decodes else "keep_unchanged")
 
     def target(self, path: bytes) -> bytes | None:
-        """The path that an upstream gets for it; None: the request is refused or redirected."""
+        """The path that an upstream gets for it; None: it is redirected. ValueError: refused."""
         steps = STEPS[self.options.get("path_normalization", "base")]
-        if ESCAPED_SLASH.search(path):
-            if self.slashes in ("reject_request", "unescape_and_redirect"):
-                return None
-            if self.slashes == "unescape_and_forward":
-                steps |= DECODE
-        try:
+        if not ESCAPED_SLASH.search(path) or self.slashes == "keep_unchanged":
             return normalize(path, steps)
-        except ValueError:
-            return None
+        if self.slashes == "reject_request":
+            raise ValueError(path)
+        sent = normalize(path, steps | DECODE)
+        return None if self.slashes == "unescape_and_redirect" else sent
 
     def judge_request(self, message: Read) -> None:
         for promise in self.promises:
