@@ -15,7 +15,7 @@ from .http1 cimport *
 from .intake cimport INTAKE_REDIRECT, INTAKE_TAKEN, INTAKE_TOO_LARGE, IntakeVerdict
 from .normalize cimport head_is_normal
 from .reason cimport reason_json, reason_text, wants_json
-from .runtime cimport INLINE_BYTES
+from .runtime cimport GATHER_SIDE, INLINE_BYTES
 from .scan cimport scan_find, scan_put_decimal
 from .stream cimport Stream, new_stream
 from .transport cimport *
@@ -452,6 +452,9 @@ cdef class Http1Downstream(Downstream):
             return self.abort()
         return 0
 
+    cdef bint has_room(self, ResponseHead* h, bytes lines) noexcept:
+        return encode_bound(self.rt.bounds.head_bytes, &h.headers) + <size_t>len(lines) <= GATHER_SIDE
+
     cdef int respond_head(self, ResponseHead* h, bint has_body, int64_t service_ms, bytes lines) except -1:
         cdef int how = 0
         cdef char* out
@@ -533,6 +536,9 @@ cdef class Http1Downstream(Downstream):
         response_parse(h, head, <uint32_t>len(head), <uint32_t>len(head) + 1, METHOD_HEAD)
         if stream is not None:
             lines = stream.response_lines_for(h)
+            # The client hears of what failed, if not in the rule's words.
+            if not self.has_room(h, lines):
+                lines = b""
         if len(body) == 0:
             drop_header(&h.headers, h.base, b"content-type")
             lines = b"".join([line for line in lines.splitlines(True)

@@ -29,6 +29,8 @@ cdef class Downstream(Transport):
     cdef Stream stream             # the request being served, or None (HTTP/1.1)
     cdef Binding binding
 
+    # Whether a head fits with these lines, of which a rule may make any number of bytes.
+    cdef bint has_room(self, ResponseHead* h, bytes lines) noexcept
     # lines: header lines to append, or None. service_ms NO_SERVICE_TIME: no upstream sent it.
     cdef int respond_head(self, ResponseHead* h, bint has_body, int64_t service_ms, bytes lines) except -1
     cdef int respond_informational(self, ResponseHead* h) except -1

@@ -34,6 +34,9 @@ cdef enum:
 
 
 cdef class Downstream(Transport):
+    cdef bint has_room(self, ResponseHead* h, bytes lines) noexcept:
+        return True
+
     cdef int respond_head(self, ResponseHead* h, bint has_body, int64_t service_ms, bytes lines) except -1:
         return 0
 
@@ -356,6 +359,8 @@ cdef class Stream(Attempts):
         lines = self.response_lines_for(h)
         if self.rt.intake.via:
             lines += lines_bytes(self.rt.intake.mark_response(h))
+        if not self.downstream.has_room(h, lines):
+            return self.give_up(500, FLAG_LR, DETAIL_INTERNAL_ERROR, None)
         return self.downstream.respond_head(h, has_body, <int64_t>(self.service_us // 1000), lines)
 
     cdef bytes response_lines_for(self, ResponseHead* h):

@@ -20,6 +20,8 @@ from support.engine import (
     until,
 )
 
+from meshproxy.snapshot.model import HeaderEditsData
+
 RESET = "upstream connect error or disconnect/reset before headers. reset reason: "
 
 
@@ -279,6 +281,29 @@ async def test_response_that_breaks_behind_more_than_one_send_takes_is_cut(rig: 
     assert seen.startswith(b"HTTP/1.1 200 OK\r\n") and seen.endswith(b"1\r\nx\r\n")
     assert seen.count(b"HTTP/1.1") == 1
     assert proxy.codes() == {(200, "-"): 1, (200, "UPE"): 1}
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "flags"),
+    [(response(b"ok"), 500, "LR"), (b"no HTTP\r\n\r\n", 502, "UPE")],
+    ids=["answered", "failed"],
+)
+async def test_head_that_its_rule_makes_too_large_is_an_error_and_not_silence(
+    rig: Rig, sent: bytes, status: int, flags: str
+) -> None:
+    copies: HeaderEditsData = {
+        "remove": [],
+        "set": [],
+        "add": [(f"x-{i}", [("REQ", "x-big", "", -1)]) for i in range(2)],
+    }
+    proxy = rig.proxy(
+        rig.upstream(replies(sent)).port, routes=[{**route(), "response_edits": [copies]}]
+    )
+    client = await rig.client(proxy.port)
+    for count in (1, 2):
+        answered = await client.get("/", f"X-Big: {'a' * 50_000}")
+        assert (answered.status, answered.header("x-1")) == (status, None)
+        assert proxy.codes() == {(status, flags): count}
 
 
 async def stale(peer: Peer, up: Upstream) -> None:
