@@ -1,7 +1,7 @@
 # headers.pxd: a header list as a table of spans over a buffer, common to every codec. Order is kept.
 # Invariants:
 #   (1) every span lies inside [0, size) of the buffer that was parsed; the table holds no pointer
-#   (2) slot[id] is the first field with that id, or -1
+#   (2) slot[id] is the first field with that id, or -1; repeated has its bit if there is another
 #   (3) fields[i].name is a token, fields[i].value holds no CR, LF, NUL or other control byte but HTAB
 from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -46,6 +46,7 @@ cdef enum HeaderFlag:
 cdef struct HeaderTable:
     int count
     uint64_t names             # a bit for each name by its hash: a clear bit means that none is here
+    uint32_t repeated
     int16_t slot[H_COUNT]
     HeaderField fields[MAX_HEADERS]
 

@@ -76,6 +76,7 @@ _build_known()
 cdef void table_clear(HeaderTable* t) noexcept nogil:
     t.count = 0
     t.names = 0
+    t.repeated = 0
     memset(t.slot, 0xff, sizeof(t.slot))
 
 
@@ -144,6 +145,8 @@ cdef int table_connection(HeaderTable* t, const char* base) noexcept nogil:
     cdef size_t at, stop, n
     cdef const char* p
     cdef HeaderField* f
+    if t.slot[<int>H_CONNECTION] < 0 and t.slot[<int>H_HOP] < 0 and t.slot[<int>H_TRANSFER_ENCODING] < 0:
+        return 0
     for i in range(t.count):
         f = &t.fields[i]
         if f.id == H_HOP or f.id == H_TRANSFER_ENCODING:

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memcmp
 
 from .headers cimport *
+from .lines cimport *
 from .scan cimport *
 from .types cimport *
 
@@ -15,26 +16,36 @@ cdef int parse_fields(HeaderTable* t, const char* base, uint32_t at, uint32_t si
     cdef uint8_t hid
     cdef HeaderField* f
     while True:
-        lf = at + <uint32_t>scan_find(base + at, size - at, b'\n')
-        if lf >= limit:
-            detail[0] = DETAIL_HEADERS_TOO_LARGE
-            return BAD
-        if lf == size:
-            return NEED_MORE
-        detail[0] = DETAIL_CODEC_ERROR
-        if lf == at or base[lf - 1] != b'\r':
-            return BAD                     # bare LF: RFC 9112 2.2 allows it, smugglers use it
-        end = lf - 1
-        if end == at:
-            return <int>(lf + 1)
-        if t.count == MAX_HEADERS:
+        if at + 1 < size and base[at] == b'\r' and base[at + 1] == b'\n' and at + 1 < limit:
+            return <int>(at + 2)
+        # A plain name and a value without controls up to CRLF: one look at each byte. Else the line is judged below.
+        name_len = <uint32_t>line_name(base, at, size)
+        end = <uint32_t>line_value_end(base, at + name_len + 1, size) if name_len else size
+        lf = end + 1
+        if lf >= size or base[end] != b'\r' or base[lf] != b'\n' or lf >= limit or name_len > 0xffff:
+            lf = at + <uint32_t>scan_find(base + at, size - at, b'\n')
+            if lf >= limit:
+                detail[0] = DETAIL_HEADERS_TOO_LARGE
+                return BAD
+            if lf == size:
+                return NEED_MORE
+            detail[0] = DETAIL_CODEC_ERROR
+            if lf == at or base[lf - 1] != b'\r':
+                return BAD                 # bare LF: RFC 9112 2.2 allows it, smugglers use it
+            end = lf - 1
+            if end == at:
+                return <int>(lf + 1)
+            if t.count == MAX_HEADERS:
+                detail[0] = DETAIL_TOO_MANY_HEADERS
+                return BAD
+            name_len = <uint32_t>scan_span(base + at, end - at, CLASS_TOKEN)
+            # Also refuses obs-fold and a space before the colon (RFC 9112 5.1, 5.2).
+            if name_len == 0 or at + name_len >= end or base[at + name_len] != b':' or name_len > 0xffff:
+                return BAD
+            if not scan_value_ok(base + at + name_len + 1, end - at - name_len - 1):
+                return BAD
+        elif t.count == MAX_HEADERS:
             detail[0] = DETAIL_TOO_MANY_HEADERS
-            return BAD
-        name_len = <uint32_t>scan_span(base + at, end - at, CLASS_TOKEN)
-        # Also refuses obs-fold and a space before the colon (RFC 9112 5.1, 5.2).
-        if name_len == 0 or at + name_len >= end or base[at + name_len] != b':':
-            return BAD
-        if name_len > 0xffff:
             return BAD
         v = at + name_len + 1
         while v < end and (base[v] == b' ' or base[v] == b'\t'):
@@ -52,27 +63,26 @@ cdef int parse_fields(HeaderTable* t, const char* base, uint32_t at, uint32_t si
             while end > v and (base[end - 1] == b' ' or base[end - 1] == b'\t'):
                 end -= 1
         f.value_len = end - v
-        if not scan_value_ok(base + v, end - v):
-            return BAD
         hid = header_id(base + f.name, name_len, &t.names)
         f.id = hid
         if t.slot[hid] < 0:
             t.slot[hid] = <int16_t>t.count
+        else:
+            t.repeated |= <uint32_t>1 << hid
         t.count += 1
 
 
 # Content-Length of the table: -1 none, -2 malformed or given twice. 18 digits stay below 2**63.
 cdef int64_t content_length(HeaderTable* t, const char* base) noexcept nogil:
-    cdef int i = t.slot[<int>H_CONTENT_LENGTH], j
+    cdef int i = t.slot[<int>H_CONTENT_LENGTH]
     cdef int64_t value = 0
     cdef uint32_t k
     cdef HeaderField* f
     cdef char c
     if i < 0:
         return -1
-    for j in range(i + 1, t.count):
-        if t.fields[j].id == H_CONTENT_LENGTH:
-            return -2
+    if t.repeated & (1 << <int>H_CONTENT_LENGTH):
+        return -2
     f = &t.fields[i]
     if f.value_len == 0 or f.value_len > 18:
         return -2
@@ -86,12 +96,11 @@ cdef int64_t content_length(HeaderTable* t, const char* base) noexcept nogil:
 
 # 0 no Transfer-Encoding, 1 exactly one "chunked", -1 anything else (RFC 9112 6.1).
 cdef int transfer_coding(HeaderTable* t, const char* base) noexcept nogil:
-    cdef int i = t.slot[<int>H_TRANSFER_ENCODING], j
+    cdef int i = t.slot[<int>H_TRANSFER_ENCODING]
     if i < 0:
         return 0
-    for j in range(i + 1, t.count):
-        if t.fields[j].id == H_TRANSFER_ENCODING:
-            return -1
+    if t.repeated & (1 << <int>H_TRANSFER_ENCODING):
+        return -1
     if t.fields[i].value_len == 7 and scan_ieq(base + t.fields[i].value, b"chunked", 7):
         return 1
     return -1
@@ -162,7 +171,7 @@ cdef int parse_request_line(RequestHead* h, const char* base, uint32_t at, uint3
     v.method_name.len = n
     v.method = method_of(base + at, n)
     t = at + n + 1
-    n = <uint32_t>scan_span(base + t, end - t, CLASS_TARGET)
+    n = <uint32_t>line_target_end(base, t, end) - t
     v.target.off = t
     v.target.len = n
     version = t + n + 1
@@ -247,9 +256,9 @@ cdef int parse_target(RequestHead* h) noexcept nogil:
     return 1
 
 
-cdef int parse_authority(RequestHead* h) noexcept nogil:
+cdef int parse_authority(RequestHead* h, uint32_t size) noexcept nogil:
     cdef RequestView* v = &h.view
-    cdef int i = v.headers.slot[<int>H_HOST], j
+    cdef int i = v.headers.slot[<int>H_HOST]
     cdef HeaderField* f
     if i < 0:
         if h.minor == 1:
@@ -257,11 +266,11 @@ cdef int parse_authority(RequestHead* h) noexcept nogil:
         if not h.is_absolute:
             v.authority.off = v.authority.len = 0
         return 1
-    for j in range(i + 1, v.headers.count):
-        if v.headers.fields[j].id == H_HOST:
-            return request_bad(h, 400, DETAIL_INVALID_HOST)
+    if v.headers.repeated & (1 << <int>H_HOST):
+        return request_bad(h, 400, DETAIL_INVALID_HOST)
     f = &v.headers.fields[i]
-    if not host_ok(v.base + f.value, f.value_len):
+    # A plain one needs no look at its port or brackets.
+    if not line_plain(v.base, f.value, f.value + f.value_len, size) and not host_ok(v.base + f.value, f.value_len):
         return request_bad(h, 400, DETAIL_INVALID_HOST)
     if not h.is_absolute:
         v.authority.off = f.value
@@ -293,7 +302,7 @@ cdef int request_parse(RequestHead* h, const char* base, uint32_t size, uint32_t
         return NEED_MORE
     if used < 0:
         return request_bad(h, 400 if h.error_detail == DETAIL_CODEC_ERROR else 431, h.error_detail)
-    if parse_target(h) < 0 or parse_authority(h) < 0 or request_framing(h) < 0:
+    if parse_target(h) < 0 or parse_authority(h, <uint32_t>used) < 0 or request_framing(h) < 0:
         return BAD
     bits = table_connection(&v.headers, base)
     if bits < 0:

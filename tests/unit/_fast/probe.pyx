@@ -9,6 +9,7 @@ from meshproxy._fast.buffer cimport Buffer
 from meshproxy._fast.cluster cimport Cluster, Endpoint
 from meshproxy._fast.headers cimport *
 from meshproxy._fast.level cimport Level
+from meshproxy._fast.lines cimport *
 from meshproxy._fast.random cimport RandomState, random_seed
 from meshproxy._fast.reactor cimport monotonic_us
 from meshproxy._fast.route cimport Route
@@ -219,6 +220,17 @@ def known_id(bytes name):
     """The id of a header name; 0 = no known one."""
     cdef uint64_t names = 0
     return <int>header_id(name, len(name), &names)
+
+
+def line_scans(bytes data, size_t at, size_t end):
+    """What each scanner of lines makes of data[at:], and of data[at:end]: as compiled here, then portable."""
+    cdef const char* p = data
+    cdef size_t n = len(data)
+    return (
+        (line_name(p, at, n), line_value_end(p, at, n), line_target_end(p, at, n), line_plain(p, at, end, n)),
+        (line_name_portable(p, at, n), line_value_end_portable(p, at, n), line_target_end_portable(p, at, n),
+         line_plain_portable(p, at, end)),
+    )
 
 
 def span_of(bytes data, int cls):
