@@ -89,8 +89,12 @@ cdef class Attempts(UpstreamSink):
     cdef void reserve_replay(self) noexcept        # the request has a body, which may have to be sent again
     cdef int keep_body(self, const char* p, size_t n) except -1
     # Sends what dispatch and gather_request put together. Called once per recv.
+    cdef bint takes_bulk(self) noexcept
+    # More of the body is in the worker's pipe.
+    cdef int send_bulk(self) except -1
     cdef int request_flush(self) except -1
     cdef int send_to_upstream(self) except -1
+    cdef int upstream_broke(self) except -1
     cdef bint is_request_paused(self) noexcept
 
     # The end of an attempt.

@@ -183,11 +183,22 @@ cdef class Attempts(UpstreamSink):
         if self.upstream.send_gathered() == SEND_FAILED:
             if is_first:
                 self.upstream.unread_bytes = <size_t>-1
-            # The endpoint may have answered before it closed: what it sent is read first.
-            self.upstream.is_readable = True
-            self.upstream.peer_closed = True
-            return self.rt.reactor.again(self.upstream)
+            return self.upstream_broke()
         return 0
+
+    # The endpoint may have answered before it closed: what it sent is read first.
+    cdef int upstream_broke(self) except -1:
+        self.upstream.is_readable = True
+        self.upstream.peer_closed = True
+        return self.rt.reactor.again(self.upstream)
+
+    # Nothing of the body is to be kept, and nothing waits in front of it.
+    cdef bint takes_bulk(self) noexcept:
+        return self.upstream is not None and self.is_sent and self.replay_room == 0 and self.replay is None and (
+            self.body is None and not self.upstream.has_pending())
+
+    cdef int send_bulk(self) except -1:
+        return self.upstream_broke() if self.upstream.send_piped() == SEND_FAILED else 0
 
     cdef bint is_request_paused(self) noexcept:
         if self.upstream is not None:

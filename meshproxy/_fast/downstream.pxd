@@ -63,6 +63,8 @@ cdef class Http1Downstream(Downstream):
     # is_ahead: the bytes came before the response to the request before them.
     cdef size_t process(self, const char* p, size_t n, bint is_ahead) except? 0
     cdef int process_head(self, const char* p, size_t n, bint is_ahead) except -2
+    cdef bint may_pipe(self) noexcept
+    cdef int pass_bulk(self, size_t n) except -1
     cdef ssize_t process_body(self, const char* p, size_t n) except -2
     cdef int refuse_head(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1
     cdef int refuse_with(self, uint32_t status, uint32_t flag, Detail detail, bytes text, bytes lines) except -1

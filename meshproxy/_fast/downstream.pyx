@@ -15,7 +15,7 @@ from .http1 cimport *
 from .intake cimport INTAKE_REDIRECT, INTAKE_TAKEN, INTAKE_TOO_LARGE, IntakeVerdict
 from .normalize cimport head_is_normal
 from .reason cimport reason_json, reason_text, wants_json
-from .runtime cimport GATHER_SIDE, INLINE_BYTES
+from .runtime cimport BULK_BYTES, GATHER_SIDE, INLINE_BYTES, SCRATCH_BYTES
 from .scan cimport scan_find, scan_put_decimal
 from .stream cimport Stream, new_stream
 from .transport cimport *
@@ -207,11 +207,33 @@ cdef class Http1Downstream(Downstream):
             if reads == READS_PER_EVENT:
                 return self.rt.reactor.again(self)
             reads += 1
-            n = self.receive()
+            n = RECV_NO_PIPE
+            if self.state == DS_BODY and self.may_pipe():
+                n = self.receive_piped(<size_t>min(self.body_left, <int64_t>SCRATCH_BYTES))
+                if n > 0:
+                    self.pass_bulk(<size_t>n)
+                    continue
+            if n == RECV_NO_PIPE:
+                n = self.receive(SCRATCH_BYTES)
             if n > 0:
                 self.take(self.rt.scratch, <size_t>n)
             elif n != RECV_AGAIN:
                 return self.abort()
+        return 0
+
+    cdef bint may_pipe(self) noexcept:
+        return not self.is_chunked and self.body_left >= BULK_BYTES and self.held is None and (
+            self.stream.may_pipe_request())
+
+    cdef int pass_bulk(self, size_t n) except -1:
+        cdef Stream stream = self.stream
+        self.deadline_us = self.rt.reactor.now_us + self.rt.bounds.body_idle_us
+        self.body_left -= <int64_t>n
+        stream.on_request_bulk(n)
+        if self.body_left == 0 and self.state == DS_BODY and self.stream is stream:
+            self.state = DS_WAIT
+            stream.request_end(None, False)
+            stream.request_flush()
         return 0
 
     # Bytes from the socket: handled at once, or behind those held already.
@@ -498,6 +520,9 @@ cdef class Http1Downstream(Downstream):
         self.put(head, chunk_head(head, n))
         self.put(p, n)
         return self.put(b"\r\n", 2)
+
+    cdef Transport bulk_taker(self):
+        return self if not self.encodes_chunks and self.out is None and self.fd >= 0 else None
 
     cdef int respond_trailers(self, Buffer lines) except -1:
         if not self.encodes_chunks:

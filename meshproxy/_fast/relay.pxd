@@ -3,7 +3,8 @@
 #
 # Invariants:
 #   (1) a side is read only while the other side has nothing pending: memory per direction is one scratch buffer
-#   (2) EOF on a side is passed on as shutdown(SHUT_WR) when the other side has sent all; both ends gone = closed
+#   (2) is_bulk: the last piece was large, so the next one is not copied
+#   (3) EOF on a side is passed on as shutdown(SHUT_WR) when the other side has sent all; both ends gone = closed
 from libc.stdint cimport uint64_t
 
 from .buffer cimport Buffer
@@ -18,7 +19,9 @@ cdef class RelaySide(Transport):
     cdef bint is_connecting
     cdef bint is_eof               # read side: the peer sent FIN
     cdef bint is_shut              # write side: we sent FIN
+    cdef bint is_bulk
 
+    cdef ssize_t take(self) noexcept
     cdef int pump(self) except -1
     cdef int pass_eof(self) except -1
 

@@ -4,6 +4,7 @@ cimport cython
 
 from .clib.epoll cimport *
 from .clib.socket cimport *
+from .runtime cimport BULK_BYTES, SCRATCH_BYTES
 from .transport cimport *
 
 cdef enum:
@@ -15,7 +16,7 @@ cdef class RelaySide(Transport):
     def __cinit__(self, Relay relay):
         self.relay = relay
         self.rt = relay.rt
-        self.is_connecting = self.is_eof = self.is_shut = False
+        self.is_connecting = self.is_eof = self.is_shut = self.is_bulk = False
 
     cdef void on_error(self) noexcept:
         if self.relay is not None:
@@ -53,17 +54,28 @@ cdef class RelaySide(Transport):
     cdef int on_again(self) except -1:
         return self.pump() if self.fd >= 0 else 0
 
+    # Bytes in rt.pipe if is_bulk, else in rt.scratch; or RECV_*.
+    cdef ssize_t take(self) noexcept:
+        cdef ssize_t n = RECV_NO_PIPE
+        if self.is_bulk and self.rt.pipe.is_open():
+            n = self.receive_piped(SCRATCH_BYTES)
+        if n == RECV_NO_PIPE:
+            self.is_bulk = False
+            n = self.receive(SCRATCH_BYTES)
+        return n
+
     # Moves bytes from this side to the other until the socket is drained or the other side is full.
     cdef int pump(self) except -1:
         cdef ssize_t n
         cdef int reads = 0
+        cdef SendResult sent
         while self.fd >= 0 and self.is_readable and not self.other.is_connecting:
             if self.other.out is not None:
                 return 0
             if reads == READS_PER_EVENT:
                 return self.rt.reactor.again(self)
             reads += 1
-            n = self.receive()
+            n = self.take()
             if n == RECV_AGAIN:
                 return 0
             if n == RECV_ERROR:
@@ -73,9 +85,14 @@ cdef class RelaySide(Transport):
                 self.is_eof = True
                 return self.pass_eof()
             self.relay.count(self, <size_t>n)
-            self.rt.begin_send()
-            self.rt.gather_add(self.rt.scratch, <size_t>n)
-            if self.other.send_gathered() == SEND_FAILED:
+            if self.is_bulk:
+                sent = self.other.send_piped()
+            else:
+                self.rt.begin_send()
+                self.rt.gather_add(self.rt.scratch, <size_t>n)
+                sent = self.other.send_gathered()
+            self.is_bulk = n >= BULK_BYTES
+            if sent == SEND_FAILED:
                 self.relay.reset_by(self.other)
         return 0
 

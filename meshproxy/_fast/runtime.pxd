@@ -11,6 +11,7 @@ from .bounds cimport Bound, Bounds
 from .clib.socket cimport iovec
 from .http1 cimport RequestHead, ResponseHead
 from .intake cimport Intake
+from .pipe cimport Pipe
 from .random cimport RandomState
 from .reactor cimport Handler, Reactor
 from .scoreboard cimport ProcessColumn, Scoreboard
@@ -18,6 +19,7 @@ from .snapshot cimport Snapshot
 
 cdef enum:
     SCRATCH_BYTES = 262144         # one recv; a third less CPU than 64 KiB for 1 MiB bodies
+    BULK_BYTES = 16384             # what comes in pieces of this size goes through the pipe
     GATHER_PARTS = 64
     GATHER_SIDE = 98304            # copied bytes of one send: a head (60 KiB at most) and small pieces
     INLINE_BYTES = 4096            # a piece up to this is copied, so that the send is one send(2)
@@ -50,6 +52,7 @@ cdef class Runtime:
     cdef Handler spare_stream      # Streams that ended, to be used again: the first of a chain, or None
     cdef int spare_count
 
+    cdef Pipe pipe
     cdef char* scratch             # owned
     cdef char* side                # owned
     cdef size_t side_used

@@ -34,6 +34,7 @@ cdef class Runtime:
         self.part_count = self.block_count = 0
         self.side_used = self.gathered = 0
         self.date_s = 0
+        self.pipe = Pipe()
         self.scratch = <char*>malloc(SCRATCH_BYTES)
         self.side = <char*>malloc(GATHER_SIDE)
         self.blocks = <void**>calloc(BLOCKS_KEPT, sizeof(void*))

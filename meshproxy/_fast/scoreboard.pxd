@@ -111,6 +111,7 @@ cdef struct ProcessColumn:
     uint64_t codec_error
     uint64_t header_timeout
     uint64_t trailers_dropped       # fields
+    uint64_t spliced_bytes          # of bodies and sessions, passed on without being copied
     uint64_t generation             # gauge: applied by this worker
     uint64_t upgrades               # answered with 101 and relayed
     uint32_t upgrades_active        # gauge

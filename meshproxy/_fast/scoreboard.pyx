@@ -301,6 +301,7 @@ cdef class Scoreboard:
                 "no_route": s.no_route, "no_cluster": s.no_cluster,
                 "codec_error": s.codec_error, "header_timeout": s.header_timeout,
                 "trailers_dropped": s.trailers_dropped,
+                "spliced_bytes": s.spliced_bytes,
                 "upgrades": s.upgrades, "upgrades_active": s.upgrades_active,
                 "exceeded": {name: s.exceeded[<int>i] for i, name in enumerate(NAMES)}}
 

@@ -35,6 +35,7 @@ cdef class Downstream(Transport):
     cdef int respond_head(self, ResponseHead* h, bint has_body, int64_t service_ms, bytes lines) except -1
     cdef int respond_informational(self, ResponseHead* h) except -1
     cdef int respond_body(self, const char* p, size_t n) except -1
+    cdef Transport bulk_taker(self)    # itself, if body bytes may be sent as they are and none wait; else None
     cdef int respond_trailers(self, Buffer lines) except -1            # borrowed; the body is over
     cdef SendResult respond_flush(self, bint is_complete) except? SEND_FAILED
     # A reply of the proxy's own; `stream` None for a head that was no request.
@@ -84,6 +85,9 @@ cdef class Stream(Attempts):
     # is_redirect: the answer is the path that h has (INTAKE_REDIRECT), whatever the routes say.
     cdef int start(self, RequestHead* h, bint is_redirect) except -1
     cdef int on_request_body(self, const char* p, size_t n) except -1
+    # Large pieces of a body may go through the worker's pipe, where n bytes are by then.
+    cdef bint may_pipe_request(self) noexcept
+    cdef int on_request_bulk(self, size_t n) except -1
     cdef int request_end(self, Buffer trailers, bint may_pass) except -1    # trailers: borrowed until the flush, or None
     # The downstream ends it: status and reason (None = the detail's) if no response began, else what it got is cut.
     cdef int give_up(self, uint32_t status, uint32_t flag, Detail detail, bytes reason) except -1

@@ -46,6 +46,9 @@ cdef class Downstream(Transport):
     cdef int respond_body(self, const char* p, size_t n) except -1:
         return 0
 
+    cdef Transport bulk_taker(self):
+        return None
+
     cdef int respond_trailers(self, Buffer lines) except -1:
         return 0
 
@@ -299,6 +302,13 @@ cdef class Stream(Attempts):
         self.pass_on(p, n)
         return self.pass_on(b"\r\n", 2)
 
+    cdef bint may_pipe_request(self) noexcept:
+        return self.mirrors is None and self.takes_bulk() and self.rt.pipe.is_open()
+
+    cdef int on_request_bulk(self, size_t n) except -1:
+        self.request_bytes += n
+        return self.send_bulk()
+
     cdef int request_end(self, Buffer trailers, bint may_pass) except -1:
         self.request_done = True
         if self.is_finished:
@@ -400,6 +410,18 @@ cdef class Stream(Attempts):
             return 0
         self.response_bytes += n
         return self.downstream.respond_body(p, n)
+
+    cdef Transport bulk_taker(self):
+        return self.downstream.bulk_taker() if not self.is_discarding else None
+
+    cdef int on_response_bulk(self, size_t n, bint is_complete, bint reusable) except -1:
+        self.response_bytes += n
+        if is_complete:
+            self.leave_flight()
+        self.rt.begin_send()
+        if self.downstream.send_piped() == SEND_FAILED:
+            return self.downstream.abort()
+        return self.on_response_flush(True, reusable) if is_complete else 0
 
     cdef int on_response_trailers(self, Buffer section, bint may_pass) except -1:
         if self.is_discarding:

@@ -16,6 +16,7 @@ cdef enum:
     RECV_EOF = 0
     RECV_AGAIN = -2
     RECV_ERROR = -3
+    RECV_NO_PIPE = -4              # this socket cannot be spliced: receive() instead
 
 cdef class Transport(Handler):
     cdef Runtime rt
@@ -26,8 +27,12 @@ cdef class Transport(Handler):
     cdef inline bint has_pending(self) noexcept:
         return self.out is not None
 
-    # Bytes put into rt.scratch, or RECV_*.
-    cdef ssize_t receive(self) noexcept
+    # Bytes put into rt.scratch, at most SCRATCH_BYTES, or RECV_*.
+    cdef ssize_t receive(self, size_t most) noexcept
+    # Bytes put into rt.pipe, or RECV_*; the next thing to happen is send_piped.
+    cdef ssize_t receive_piped(self, size_t most) noexcept
+    # Sends what rt.pipe holds. Takes out = None.
+    cdef SendResult send_piped(self) except? SEND_FAILED
     # Sends what rt gathered.
     cdef SendResult send_gathered(self) except? SEND_FAILED
     # Sends more of out after an EPOLLOUT edge.

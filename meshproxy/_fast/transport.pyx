@@ -1,10 +1,10 @@
-from libc.errno cimport EAGAIN, EINTR, errno
+from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EPIPE, ETIMEDOUT, errno
 from libc.string cimport memset
 
 from .buffer cimport Buffer
 from .clib.epoll cimport *
 from .clib.socket cimport *
-from .runtime cimport SCRATCH_BYTES
+from .pipe cimport Pipe
 
 
 cdef class Transport(Handler):
@@ -31,13 +31,13 @@ cdef class Transport(Handler):
         self.out = None
         self.is_readable = False
 
-    cdef ssize_t receive(self) noexcept:
+    cdef ssize_t receive(self, size_t most) noexcept:
         cdef ssize_t n
         while True:
-            n = recv(self.fd, self.rt.scratch, SCRATCH_BYTES, 0)
+            n = recv(self.fd, self.rt.scratch, most, 0)
             if n > 0:
                 # epoll(7): for a stream socket a short read means drained; with RDHUP seen, EOF is still to be read.
-                if n < SCRATCH_BYTES and not self.peer_closed:
+                if n < <ssize_t>most and not self.peer_closed:
                     self.is_readable = False
                 return n
             if n == 0:
@@ -47,6 +47,32 @@ cdef class Transport(Handler):
                 continue
             self.is_readable = False
             return RECV_AGAIN if errno == EAGAIN else RECV_ERROR
+
+    # A short count may mean a full pipe: only EAGAIN means drained.
+    cdef ssize_t receive_piped(self, size_t most) noexcept:
+        cdef ssize_t n = self.rt.pipe.fill(self.fd, most)
+        if n > 0:
+            self.rt.column.spliced_bytes += <uint64_t>n
+            return n
+        if n < 0 and errno != EAGAIN and errno != ECONNRESET and errno != ETIMEDOUT and errno != EPIPE:
+            self.rt.pipe.close()       # EINVAL, ENOSYS, EPERM: not here
+            return RECV_NO_PIPE
+        self.is_readable = False
+        if n == 0:
+            return RECV_EOF
+        return RECV_AGAIN if errno == EAGAIN else RECV_ERROR
+
+    cdef SendResult send_piped(self) except? SEND_FAILED:
+        cdef Pipe pipe = self.rt.pipe
+        pipe.send(self.fd)
+        if pipe.held == 0:
+            return SEND_DONE
+        if errno != EAGAIN:
+            pipe.discard()
+            return SEND_FAILED
+        self.out = Buffer()
+        pipe.keep(self.out)
+        return SEND_PENDING
 
     cdef SendResult send_gathered(self) except? SEND_FAILED:
         cdef Runtime rt = self.rt

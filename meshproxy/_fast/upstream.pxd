@@ -51,6 +51,10 @@ cdef class UpstreamSink(Handler):
     cdef int on_response_flush(self, bint is_complete, bint reusable) except -1
     cdef int on_upstream_reset(self, Detail detail) except -1      # the connection died; it is closed already
     cdef int on_upstream_drained(self) except -1               # pending request bytes have left
+    # Who takes the body as it is, so that it need not be copied; None: nobody, on_response_body wants to see it.
+    cdef Transport bulk_taker(self)
+    # n bytes of the body are in the worker's pipe.
+    cdef int on_response_bulk(self, size_t n, bint is_complete, bint reusable) except -1
     cdef bint is_response_paused(self) noexcept
     # Behind a 101: bytes passed either way, and the end. The connection is the relay's by then.
     cdef void on_relayed(self, bint is_request, size_t n) noexcept
@@ -65,6 +69,7 @@ cdef class UpstreamConnection(Transport):
     cdef ResponseStage stage
     cdef bint is_answered          # a byte of the response came, 1xx included
     cdef bint keep_alive
+    cdef bint expects_bulk         # the last body was large: its head is read alone, that the next need not be copied
     cdef int64_t body_left
     cdef ChunkDecoder chunks
     cdef Buffer trailers           # read so far, or None
@@ -91,6 +96,9 @@ cdef class UpstreamConnection(Transport):
     cdef int keep_promise(self, ResponseHead* h) except -1
     cdef size_t unacknowledged(self) noexcept
     cdef int read_loop(self) except -1
+    cdef size_t read_size(self) noexcept
+    cdef Transport bulk_taker(self)
+    cdef int pass_bulk(self, size_t n) except -1
     cdef int resume(self) except -1
     cdef int process(self, const char* p, size_t n) except -1
     cdef ssize_t process_head(self, const char* p, size_t n) except -2

@@ -15,10 +15,13 @@ from .transport cimport *
 from .idle_age cimport keep_alive_timeout_us
 from .limits cimport Limits
 from .options cimport set_upstream_options
+from .runtime cimport BULK_BYTES, SCRATCH_BYTES
 from .types cimport *
 
 cdef enum:
     READS_PER_EVENT = 4            # 1 MiB, then other sockets get their turn
+    HEAD_READ = 4096               # of a response whose body is not to be copied
+    LARGE_BODY = 32768
 
 
 cdef class UpstreamSink(Handler):
@@ -49,6 +52,12 @@ cdef class UpstreamSink(Handler):
     cdef int on_upstream_drained(self) except -1:
         return 0
 
+    cdef Transport bulk_taker(self):
+        return None
+
+    cdef int on_response_bulk(self, size_t n, bint is_complete, bint reusable) except -1:
+        return 0
+
     cdef bint is_response_paused(self) noexcept:
         return False
 
@@ -68,7 +77,7 @@ cdef class UpstreamConnection(Transport):
         self.state = UP_CONNECTING
         self.stage = RESP_DONE
         self.connect_failure = DETAIL_LOCAL_CONNECT_FAILURE
-        self.keep_alive = self.is_answered = False
+        self.keep_alive = self.is_answered = self.expects_bulk = False
         self.body_left = 0
         self.requests = self.promised_us = 0
         self.unread_bytes = 0
@@ -238,7 +247,14 @@ cdef class UpstreamConnection(Transport):
             if reads == READS_PER_EVENT:
                 return self.rt.reactor.again(self)
             reads += 1
-            n = self.receive()
+            n = RECV_NO_PIPE
+            if self.stage == RESP_LENGTH and self.body_left >= BULK_BYTES and self.bulk_taker() is not None:
+                n = self.receive_piped(<size_t>min(self.body_left, <int64_t>SCRATCH_BYTES))
+                if n > 0:
+                    self.pass_bulk(<size_t>n)
+                    continue
+            if n == RECV_NO_PIPE:
+                n = self.receive(self.read_size())
             if n == RECV_AGAIN:
                 return 0
             if n > 0 and self.state == UP_BUSY and self.stage != RESP_DONE:
@@ -260,6 +276,22 @@ cdef class UpstreamConnection(Transport):
                 return self.fail(DETAIL_UPSTREAM_PROTOCOL_ERROR)
             return self.fail(DETAIL_CONNECTION_TERMINATION)
         return 0
+
+    cdef size_t read_size(self) noexcept:
+        return HEAD_READ if self.expects_bulk and self.stage == RESP_HEAD and self.partial is None else SCRATCH_BYTES
+
+    cdef Transport bulk_taker(self):
+        return self.sink.bulk_taker() if self.rt.pipe.is_open() else None
+
+    cdef int pass_bulk(self, size_t n) except -1:
+        cdef bint is_complete, reusable = False
+        self.body_left -= <int64_t>n
+        is_complete = self.body_left == 0
+        if is_complete:
+            self.stage = RESP_DONE
+            # Bytes behind the response would answer the next request, as in process().
+            reusable = self.keep_alive and self.receive(SCRATCH_BYTES) == RECV_AGAIN
+        return self.sink.on_response_bulk(n, is_complete, reusable)
 
     # Bytes of the request that the peer's kernel never had: its FIN came with an acknowledgement of all it took.
     cdef size_t unacknowledged(self) noexcept:
@@ -334,6 +366,7 @@ cdef class UpstreamConnection(Transport):
         if h.headers.slot[<int>H_HOP] >= 0:
             self.keep_promise(h)
         self.body_left = h.content_length
+        self.expects_bulk = h.framing == BODY_LENGTH and h.content_length >= LARGE_BODY
         if h.framing == BODY_LENGTH:
             self.stage = RESP_LENGTH
         elif h.framing == BODY_CHUNKED:

@@ -298,11 +298,12 @@ class ScoreboardCollector(Collector):
         for name, count in cast("dict[str, int]", process["exceeded"]).items():
             exceeded.add_metric([name], count)
         yield exceeded
-        trailers = CounterMetricFamily(
-            "meshproxy_trailers_dropped", "Fields behind a body that were not passed on."
-        )
-        trailers.add_metric([], cast("int", process["trailers_dropped"]))
-        yield trailers
+        for key, help_text in (
+            ("trailers_dropped", "Fields behind a body that were not passed on."),
+            ("spliced_bytes", "Bytes passed on without being copied."),
+        ):
+            count = cast("int", process[key])
+            yield CounterMetricFamily(f"meshproxy_{key}", help_text, value=count)
         upgrades = CounterMetricFamily(
             "envoy_http_downstream_cx_upgrades", "Switched to another protocol.", labels=[_PREFIX]
         )
