@@ -25,7 +25,7 @@ from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.errors import ConfigError
 from meshproxy.listen import Address, ListenError, bound_address
 from meshproxy.lookup.names import NameWatch, dns_lookup
-from meshproxy.server import notify
+from meshproxy.server import notify, priority
 from meshproxy.server.descriptors import raise_descriptor_limit
 from meshproxy.server.options import Options
 from meshproxy.server.sockets import ListeningSockets
@@ -114,6 +114,7 @@ class Control:
             if self._inherited.has_predecessor:
                 await self._names.settled(_FIRST_LOOKUPS_S)  # it serves meanwhile
             await supervisor.serve()
+            priority.give_way()
             self._on_ready()
             return await self._exit
         except WorkerFailed as error:

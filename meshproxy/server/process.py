@@ -13,6 +13,7 @@ from pathlib import Path
 
 import meshproxy
 from meshproxy import wire
+from meshproxy.server import priority
 
 
 class WorkerProcess:
@@ -35,7 +36,7 @@ class WorkerProcess:
         """Exec a worker that inherits `fds` under their own numbers."""
         ours, theirs = socket.socketpair()
         with theirs:
-            process = subprocess.Popen(
+            process = priority.start(
                 [*_command(), str(theirs.fileno())],
                 pass_fds=[theirs.fileno(), *fds],
                 stdin=subprocess.DEVNULL,

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Sequence
 
 from meshproxy.listen import Address
+from meshproxy.server import priority
 from meshproxy.server.options import Options
 
 _SOCKETS_VARIABLE = "MESHPROXY_INHERITED_SOCKETS"  # "5=127.0.0.1:8080,6=127.0.0.1:15000"
@@ -120,7 +121,7 @@ def _start_successor(
         _READY_VARIABLE: str(ready_write),
     }
     try:
-        process = subprocess.Popen(
+        process = priority.start(
             [sys.executable, *sys.orig_argv[1:]],
             pass_fds=[*fds, ready_write],
             env=environment,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.proxy import environment
+from support.proxy import children, environment
 
 DEMO = [sys.executable, "-m", "meshproxy", "demo"]
 TIMEOUT_S = 120.0
@@ -44,10 +44,6 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             pytest.fail(process.stderr.read())
         yield process
         process.kill()
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def wait_gone(pids: list[int]) -> bool:

@@ -129,3 +129,18 @@ def test_worker_that_dies_at_once_again_and_again_is_started_with_a_delay(
         assert client.get("web").status == 200
     assert delays[0] == "now"
     assert delays[-1] != "now"
+
+
+def test_configuration_gives_way_to_requests_and_no_new_worker_does(
+    meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path
+) -> None:
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+    proxy = meshproxy_run(path, "--workers=1")
+    until(lambda: os.getpriority(os.PRIO_PROCESS, proxy.process.pid) > mine)
+    (victim,) = proxy.workers()
+    os.kill(victim, signal.SIGKILL)
+    proxy.wait_line("killed by signal 9; a new one starts now")
+    until(lambda: proxy.workers() not in ([], [victim]))
+    (new,) = proxy.workers()
+    assert os.getpriority(os.PRIO_PROCESS, new) == mine

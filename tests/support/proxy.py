@@ -38,6 +38,12 @@ def run_command(*args: str, stdin: str = "", **env: str) -> subprocess.Completed
     )
 
 
+def children(pid: int) -> list[int]:
+    """Pids of the processes that any thread of this one started."""
+    listed = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for each in listed for child in each.read_text().split()]
+
+
 class ProxyProcess:
     """A running proxy; every wait is bounded."""
 
@@ -94,9 +100,7 @@ class ProxyProcess:
 
     def workers(self) -> list[int]:
         """Pids of the children."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(child) for child in children]
+        return children(self.process.pid)
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
