@@ -59,6 +59,7 @@ cdef class Runtime:
     cdef iovec parts[GATHER_PARTS]
     cdef int part_count
     cdef size_t gathered
+    cdef int send_flags            # of the gather: MSG_MORE where the pipe's bytes follow at once
     cdef void** blocks             # owned free list of BLOCK_BYTES blocks
     cdef int block_count
     cdef char date[32]             # IMF-fixdate of second date_s

@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 cimport cython
 
 from .bounds cimport bound_text, bounds_fill
+from .clib.socket cimport MSG_NOSIGNAL
 from .clib.system cimport CLOCK_REALTIME, clock_gettime, gmtime_r, time_t, timespec, tm
 from .random cimport random_seed
 
@@ -33,6 +34,7 @@ cdef class Runtime:
         self.spare_count = 0
         self.part_count = self.block_count = 0
         self.side_used = self.gathered = 0
+        self.send_flags = MSG_NOSIGNAL
         self.date_s = 0
         self.pipe = Pipe()
         self.scratch = <char*>malloc(SCRATCH_BYTES)

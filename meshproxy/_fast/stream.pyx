@@ -4,6 +4,7 @@ from libc.string cimport memcpy, memset
 cimport cython
 
 from .access_log cimport LogEntry
+from .clib.socket cimport MSG_MORE, MSG_NOSIGNAL
 from .cluster cimport Cluster
 from .edits cimport drop_header, lines_bytes
 from .encode cimport chunk_head, encode_bound, request_encode
@@ -414,14 +415,20 @@ cdef class Stream(Attempts):
     cdef Transport bulk_taker(self):
         return self.downstream.bulk_taker() if not self.is_discarding else None
 
-    cdef int on_response_bulk(self, size_t n, bint is_complete, bint reusable) except -1:
+    cdef int on_response_bulk(self, size_t n, bint is_complete) except -1:
+        cdef SendResult sent
         self.response_bytes += n
+        self.response_started = True
         if is_complete:
             self.leave_flight()
-        self.rt.begin_send()
-        if self.downstream.send_piped() == SEND_FAILED:
+        self.rt.send_flags = MSG_NOSIGNAL | MSG_MORE
+        try:
+            sent = self.downstream.send_gathered()
+        finally:
+            self.rt.send_flags = MSG_NOSIGNAL
+        if sent == SEND_FAILED or self.downstream.send_piped() == SEND_FAILED:
             return self.downstream.abort()
-        return self.on_response_flush(True, reusable) if is_complete else 0
+        return 0
 
     cdef int on_response_trailers(self, Buffer section, bint may_pass) except -1:
         if self.is_discarding:

@@ -31,7 +31,7 @@ cdef class Transport(Handler):
     cdef ssize_t receive(self, size_t most) noexcept
     # Bytes put into rt.pipe, or RECV_*; the next thing to happen is send_piped.
     cdef ssize_t receive_piped(self, size_t most) noexcept
-    # Sends what rt.pipe holds. Takes out = None.
+    # Sends what rt.pipe holds, behind what is pending.
     cdef SendResult send_piped(self) except? SEND_FAILED
     # Sends what rt gathered.
     cdef SendResult send_gathered(self) except? SEND_FAILED

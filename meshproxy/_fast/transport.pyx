@@ -64,6 +64,9 @@ cdef class Transport(Handler):
 
     cdef SendResult send_piped(self) except? SEND_FAILED:
         cdef Pipe pipe = self.rt.pipe
+        if self.out is not None:
+            pipe.keep(self.out)
+            return SEND_PENDING
         pipe.send(self.fd)
         if pipe.held == 0:
             return SEND_DONE
@@ -86,12 +89,12 @@ cdef class Transport(Handler):
         if self.out is None:
             while True:
                 if rt.part_count == 1:
-                    sent = send(self.fd, rt.parts[0].iov_base, rt.parts[0].iov_len, MSG_NOSIGNAL)
+                    sent = send(self.fd, rt.parts[0].iov_base, rt.parts[0].iov_len, rt.send_flags)
                 else:
                     memset(&msg, 0, sizeof(msg))
                     msg.msg_iov = rt.parts
                     msg.msg_iovlen = rt.part_count
-                    sent = sendmsg(self.fd, &msg, MSG_NOSIGNAL)
+                    sent = sendmsg(self.fd, &msg, rt.send_flags)
                 if sent >= 0 or errno != EINTR:
                     break
             if sent == <ssize_t>rt.gathered:

@@ -53,8 +53,8 @@ cdef class UpstreamSink(Handler):
     cdef int on_upstream_drained(self) except -1               # pending request bytes have left
     # Who takes the body as it is, so that it need not be copied; None: nobody, on_response_body wants to see it.
     cdef Transport bulk_taker(self)
-    # n bytes of the body are in the worker's pipe.
-    cdef int on_response_bulk(self, size_t n, bint is_complete, bint reusable) except -1
+    # n bytes of the body are in the worker's pipe, behind those of on_response_body; a flush follows the last.
+    cdef int on_response_bulk(self, size_t n, bint is_complete) except -1
     cdef bint is_response_paused(self) noexcept
     # Behind a 101: bytes passed either way, and the end. The connection is the relay's by then.
     cdef void on_relayed(self, bint is_request, size_t n) noexcept
@@ -97,7 +97,8 @@ cdef class UpstreamConnection(Transport):
     cdef size_t unacknowledged(self) noexcept
     cdef int read_loop(self) except -1
     cdef size_t read_size(self) noexcept
-    cdef Transport bulk_taker(self)
+    cdef bint may_pipe(self) except -1
+    cdef ssize_t receive_bulk(self) noexcept
     cdef int pass_bulk(self, size_t n) except -1
     cdef int resume(self) except -1
     cdef int process(self, const char* p, size_t n) except -1

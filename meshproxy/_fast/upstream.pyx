@@ -55,7 +55,7 @@ cdef class UpstreamSink(Handler):
     cdef Transport bulk_taker(self):
         return None
 
-    cdef int on_response_bulk(self, size_t n, bint is_complete, bint reusable) except -1:
+    cdef int on_response_bulk(self, size_t n, bint is_complete) except -1:
         return 0
 
     cdef bint is_response_paused(self) noexcept:
@@ -248,9 +248,10 @@ cdef class UpstreamConnection(Transport):
                 return self.rt.reactor.again(self)
             reads += 1
             n = RECV_NO_PIPE
-            if self.stage == RESP_LENGTH and self.body_left >= BULK_BYTES and self.bulk_taker() is not None:
-                n = self.receive_piped(<size_t>min(self.body_left, <int64_t>SCRATCH_BYTES))
+            if self.may_pipe():
+                n = self.receive_bulk()
                 if n > 0:
+                    self.rt.begin_send()
                     self.pass_bulk(<size_t>n)
                     continue
             if n == RECV_NO_PIPE:
@@ -280,18 +281,25 @@ cdef class UpstreamConnection(Transport):
     cdef size_t read_size(self) noexcept:
         return HEAD_READ if self.expects_bulk and self.stage == RESP_HEAD and self.partial is None else SCRATCH_BYTES
 
-    cdef Transport bulk_taker(self):
-        return self.sink.bulk_taker() if self.rt.pipe.is_open() else None
+    cdef bint may_pipe(self) except -1:
+        return self.stage == RESP_LENGTH and self.body_left >= BULK_BYTES and self.rt.pipe.is_open() and (
+            self.sink.bulk_taker() is not None)
+
+    cdef ssize_t receive_bulk(self) noexcept:
+        return self.receive_piped(<size_t>min(self.body_left, <int64_t>SCRATCH_BYTES))
 
     cdef int pass_bulk(self, size_t n) except -1:
-        cdef bint is_complete, reusable = False
+        cdef UpstreamSink sink = self.sink
         self.body_left -= <int64_t>n
-        is_complete = self.body_left == 0
-        if is_complete:
-            self.stage = RESP_DONE
-            # Bytes behind the response would answer the next request, as in process().
-            reusable = self.keep_alive and self.receive(SCRATCH_BYTES) == RECV_AGAIN
-        return self.sink.on_response_bulk(n, is_complete, reusable)
+        if self.body_left:
+            return sink.on_response_bulk(n, False)
+        self.stage = RESP_DONE
+        sink.on_response_bulk(n, True)
+        if self.state != UP_BUSY or self.sink is not sink:
+            return 0
+        self.rt.begin_send()
+        # Bytes behind the response would answer the next request, as in process().
+        return sink.on_response_flush(True, self.keep_alive and self.receive(SCRATCH_BYTES) == RECV_AGAIN)
 
     # Bytes of the request that the peer's kernel never had: its FIN came with an acknowledgement of all it took.
     cdef size_t unacknowledged(self) noexcept:
@@ -301,7 +309,7 @@ cdef class UpstreamConnection(Transport):
         return <size_t>queued + (self.out.held() if self.out is not None else 0)
 
     cdef int process(self, const char* p, size_t n) except -1:
-        cdef ssize_t used
+        cdef ssize_t used, piped
         cdef Buffer held
         cdef UpstreamSink sink = self.sink
         self.is_answered = True
@@ -339,6 +347,11 @@ cdef class UpstreamConnection(Transport):
         # Bytes behind the response: nobody asked for them, and they must not answer the next request.
         if self.stage == RESP_DONE:
             return sink.on_response_flush(True, self.keep_alive and n == 0)
+        # More of a large body is there: it leaves with what was read before it, not behind a small packet.
+        if self.is_readable and self.may_pipe():
+            piped = self.receive_bulk()
+            if piped > 0:
+                return self.pass_bulk(<size_t>piped)
         return sink.on_response_flush(False, False)
 
     # Bytes of the heads found (1xx ones and the final one), or -1 for a protocol error.

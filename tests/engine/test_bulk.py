@@ -69,6 +69,34 @@ async def test_many_clients_at_once_each_get_their_own_bytes(rig: Rig) -> None:
     assert spliced(proxy) > MIB
 
 
+@pytest.mark.parametrize("first", [1, 4096 - 40, 4096, 10_000, 70_000])
+async def test_what_has_come_of_a_large_response_leaves_before_the_rest(
+    rig: Rig, first: int
+) -> None:
+    gate = asyncio.Event()
+
+    async def script(peer: Peer, up: Upstream) -> None:
+        while await peer.read_request() is not None:
+            whole = response(bytes_of(MIB))
+            await peer.send(whole[:first])
+            await gate.wait()
+            gate.clear()
+            await peer.send(whole[first:])
+
+    up = rig.upstream(script)
+    proxy = rig.proxy(up.port)
+    client = await rig.client(proxy.port)
+    body_at = len(response(bytes_of(MIB))) - MIB
+    for _ in range(3):
+        await client.send(request())
+        if first > body_at:
+            client.unread += await client.recv_until(b"\r\n\r\n") + await client.recv_exactly(
+                first - body_at
+            )
+        gate.set()
+        assert (await client.read_response()).body == bytes_of(MIB)
+
+
 @pytest.mark.parametrize("extra", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"])
 async def test_bytes_behind_a_large_response_answer_nobody(rig: Rig, extra: bytes) -> None:
     size = 256 * KIB
