@@ -1,4 +1,4 @@
-from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EPIPE, ETIMEDOUT, errno
+from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, ENOSYS, EPERM, errno
 from libc.string cimport memset
 
 from .buffer cimport Buffer
@@ -54,8 +54,8 @@ cdef class Transport(Handler):
         if n > 0:
             self.rt.column.spliced_bytes += <uint64_t>n
             return n
-        if n < 0 and errno != EAGAIN and errno != ECONNRESET and errno != ETIMEDOUT and errno != EPIPE:
-            self.rt.pipe.close()       # EINVAL, ENOSYS, EPERM: not here
+        if n < 0 and (errno == EINVAL or errno == ENOSYS or errno == EPERM or errno == EBADF):
+            self.rt.pipe.close()       # not here, or not allowed
             return RECV_NO_PIPE
         self.is_readable = False
         if n == 0:

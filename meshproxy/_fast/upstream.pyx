@@ -352,6 +352,9 @@ cdef class UpstreamConnection(Transport):
             piped = self.receive_bulk()
             if piped > 0:
                 return self.pass_bulk(<size_t>piped)
+            # Its end is no edge again: read_loop has to find it, once what came before has left.
+            if piped != RECV_AGAIN:
+                self.is_readable = True
         return sink.on_response_flush(False, False)
 
     # Bytes of the heads found (1xx ones and the final one), or -1 for a protocol error.

@@ -7,7 +7,7 @@ import random
 import signal
 
 import pytest
-from support.engine import Peer, Proxy, Rig, Upstream, head, request, response
+from support.engine import Peer, Proxy, Rig, Upstream, head, request, response, until
 
 KIB = 1024
 MIB = 1 << 20
@@ -134,6 +134,30 @@ async def test_upstream_that_breaks_off_a_large_response_cuts_that_one_alone(rig
     assert answer.partition(b"\r\n\r\n")[2] == bytes_of(300 * KIB)
     assert (await whole.get("/")).body == bytes_of(128 * KIB)
     assert proxy.codes() == {(200, "-"): 2, (200, "UPE"): 1}
+
+
+@pytest.mark.parametrize("is_reset", [False, True], ids=["fin", "rst"])
+async def test_upstream_that_ends_behind_the_first_read_of_a_large_response_is_noticed(
+    rig: Rig, is_reset: bool
+) -> None:
+    """The second request's head is read alone, and its end comes with it: no edge follows."""
+
+    async def script(peer: Peer, up: Upstream) -> None:
+        await peer.read_request()
+        await peer.send(response(bytes_of(64 * KIB)))
+        await peer.read_request()
+        sent = head("HTTP/1.1 200 OK", f"Content-Length: {MIB}")
+        await peer.send(sent + bytes_of(4096 - len(sent)))
+        if is_reset:
+            peer.reset()
+
+    up = rig.upstream(script)
+    proxy = rig.proxy(up.port)
+    client = await rig.client(proxy.port)
+    assert (await client.get()).body == bytes_of(64 * KIB)
+    await client.send(request())
+    assert await client.recv_all() is not None
+    await until(lambda: proxy.count("streams") == 0)
 
 
 async def test_client_that_resets_amid_a_large_response_leaves_nothing_to_others(
