@@ -13,9 +13,7 @@ from .timer cimport WHEEL_TICK_US
 
 cdef enum:
     BATCH_EVENTS = 256
-    # Rounds of epoll_wait per loop callback: enough to amortise the loop's own wait, few enough
-    # that the loop's other tasks run within a few milliseconds.
-    BATCH_ROUNDS = 4
+    TURN_US = 1000                 # what one callback of the loop may take while sockets are ready: then its other tasks run
     EVENTS_PER_TICK = 8            # events served by one look at the clock: some 50 us
 
 
@@ -142,15 +140,17 @@ cdef class Reactor:
         self.wheel.cancel(t)
 
     def run(self):
-        """Serve what is ready now, within the batch budget, then return to the loop."""
+        """Serve what is ready, and what becomes so meanwhile, for a turn; then return to the loop."""
         cdef epoll_event events[BATCH_EVENTS]
-        cdef int n, i, rounds
+        cdef int n, i
+        cdef uint64_t until_us
         if self.epfd < 0 or self.is_running:
             return
         self.is_running = True
         self.refresh_clock()
+        until_us = self.now_us + TURN_US
         try:
-            for rounds in range(BATCH_ROUNDS):
+            while self.now_us < until_us:
                 n = epoll_wait(self.epfd, events, BATCH_EVENTS, 0)
                 if n <= 0:
                     break
@@ -160,8 +160,6 @@ cdef class Reactor:
                     i = self.dispatch(events, i, n)
                 if self.again_list:
                     self.serve_again()
-                if n < BATCH_EVENTS // 8:
-                    break
             self.serve_timers()
             if self.again_list:
                 self.serve_again()
