@@ -211,6 +211,7 @@ cdef class Http1Downstream(Downstream):
             if self.state == DS_BODY and self.may_pipe():
                 n = self.receive_piped(<size_t>min(self.body_left, <int64_t>SCRATCH_BYTES))
                 if n > 0:
+                    self.rt.begin_send()
                     self.pass_bulk(<size_t>n)
                     continue
             if n == RECV_NO_PIPE:
@@ -270,6 +271,7 @@ cdef class Http1Downstream(Downstream):
         cdef int used
         cdef ssize_t width
         self.is_processing = True
+        self.rt.begin_send()
         try:
             while at < n and self.fd >= 0:
                 if self.state == DS_HEAD:

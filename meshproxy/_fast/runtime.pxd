@@ -2,7 +2,8 @@
 #
 # Invariants:
 #   (1) scratch holds the bytes of the recv being handled; nobody recv()s while a handler up the stack uses them
-#   (2) the gather holds the pieces of one send; between begin_send() and the send nobody else adds to it
+#   (2) the gather holds the pieces of one send; between begin_send() and the send nobody else adds to it. Whoever is
+#       about to add begins: a message that failed leaves there what nobody is to get
 #   (3) pieces point into scratch, a Buffer or a stream's block, all of which stay until the send returned
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 

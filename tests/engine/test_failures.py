@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -524,3 +525,37 @@ async def test_others_are_untouched_while_one_upstream_fails(rig: Rig) -> None:
         assert (await one.read_response()).status == 503
     assert proxy.codes(1) == {(200, "-"): 20}
     assert proxy.codes(0) == {(503, "UC"): 20}
+
+
+@pytest.mark.parametrize("size", [5, 9000], ids=["copied", "borrowed"])
+async def test_what_a_malformed_response_left_behind_reaches_no_other_request(
+    rig: Rig, size: int
+) -> None:
+    """The good chunk in front of the bad one was about to leave when the response failed."""
+    gate = asyncio.Event()
+    got: list[bytes] = []
+
+    async def malformed(peer: Peer, up: Upstream) -> None:
+        await peer.read_request()
+        await peer.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + b"1\r\n!\r\n")
+        await gate.wait()
+        await peer.send(b"%x\r\n%b\r\nbad\r\n" % (size, b"s" * size))
+
+    async def collect(peer: Peer, up: Upstream) -> None:
+        await peer.recv_until(b"\r\n\r\n")
+        while data := await peer.recv():
+            got.append(data)
+
+    bad, good = rig.upstream(malformed), rig.upstream(collect)
+    clusters = [cluster(0, bad.port), cluster(1, good.port)]
+    proxy = rig.proxy(clusters=clusters, routes=[route((0, 1), prefix="/bad"), route((1, 1))])
+    uploads, asks = await rig.client(proxy.port), await rig.client(proxy.port)
+    await uploads.send(head("POST / HTTP/1.1", "Host: web", "Content-Length: 4") + b"ab")
+    await until(lambda: b"".join(got) == b"ab")
+    await asks.send(request("GET", "/bad"))
+    await asks.recv_until(b"!")
+    gate.set()
+    await asks.recv_all()
+    await uploads.send(b"cd")
+    await until(lambda: len(b"".join(got)) >= 4)
+    assert b"".join(got) == b"abcd"
