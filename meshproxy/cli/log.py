@@ -15,5 +15,3 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # its INFO says less than our own line about the same edit
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)

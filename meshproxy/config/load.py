@@ -58,7 +58,7 @@ class Loader:
     def load(self, changed: Collection[str] = ()) -> Loaded:
         """Give the content of every file now. Files whose size, time and inode are as before
         are not read again, unless named in `changed`."""
-        listed, problems = list_files(self.paths)
+        listed, _, problems = list_files(self.paths)
         for name in [name for name in self._files if name not in listed]:
             del self._files[name]
         for name, sign in listed.items():

@@ -24,6 +24,15 @@ STREAM: Signature = (0, 0, 0, 0)
 """Of pipes and devices: they can be read once, so they never count as changed."""
 
 
+class Listing(NamedTuple):
+    """Files in a stable order; the signature is None for standard input and for files that
+    cannot be read (which `read_text` then reports). `folders`: all that were looked into."""
+
+    files: dict[str, Signature | None]
+    folders: set[str]
+    problems: list[Problem]
+
+
 class Chunk(NamedTuple):
     """The text of one YAML document and the line (from 0) at which it starts."""
 
@@ -31,24 +40,26 @@ class Chunk(NamedTuple):
     text: str
 
 
-def list_files(paths: Sequence[str]) -> tuple[dict[str, Signature | None], list[Problem]]:
-    """Give the files behind `-f` arguments in a stable order: a folder stands for the *.yaml,
-    *.yml and *.json below it, sorted. The signature is None for standard input and for files
-    that cannot be read (which `read_text` then reports)."""
+def list_files(paths: Sequence[str]) -> Listing:
+    """Give the files behind `-f` arguments: a folder stands for the *.yaml, *.yml and *.json
+    below it, sorted."""
     found: dict[str, Signature | None] = {}
+    folders: set[str] = set()
     problems: list[Problem] = []
     for path in paths:
         if path == STDIN:
             found[STDIN_NAME] = None
         elif os.path.isdir(path):
             before = len(found)
-            for name in _walk(path):
-                found.setdefault(name, signature(name))
+            for folder, names in _walk(path):
+                folders.add(folder)
+                for name in names:
+                    found.setdefault(name, signature(name))
             if len(found) == before:
                 problems.append(file_problem(path, "MP009", "expected *.yaml files, found none"))
         else:
             found.setdefault(path, signature(path))
-    return found, problems
+    return Listing(found, folders, problems)
 
 
 def signature(path: str) -> Signature | None:
@@ -112,10 +123,16 @@ def file_problem(name: str, code: str, message: str, line: int = 0, column: int 
     return Problem(name, line, column, "", "", severity_of(code), code, message)
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """Hidden folders are skipped: a mounted ConfigMap keeps its data in one and links to it."""
+def _walk(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """Give each folder and the files in it. Hidden folders are skipped: a mounted ConfigMap keeps
+    its data in one and links to it."""
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name.endswith(SUFFIXES) and not name.startswith("."):
-                yield os.path.join(parent, name)
+        yield (
+            parent,
+            [
+                os.path.join(parent, name)
+                for name in sorted(files)
+                if name.endswith(SUFFIXES) and not name.startswith(".")
+            ],
+        )

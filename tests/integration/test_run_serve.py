@@ -75,7 +75,7 @@ def test_run_worker_imports_nothing_but_the_engine(
     (worker,) = proxy.workers()
     mapped = Path(f"/proc/{worker}/maps").read_text()
     assert "_fast/engine" in mapped
-    for name in ("pydantic", "yaml", "httptools", "watchfiles"):
+    for name in ("pydantic", "yaml", "httptools"):
         assert f"/{name}" not in mapped
 
 

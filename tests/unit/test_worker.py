@@ -20,7 +20,7 @@ def test_worker_imports_the_engine_and_nothing_of_the_control_process() -> None:
     modules = result.stdout.split()
     own = {name for name in modules if name.partition(".")[0] == "meshproxy"}
     assert {name for name in own if not name.startswith("meshproxy._fast.")} == ALLOWED
-    control = {"pydantic", "yaml", "click", "starlette", "uvicorn", "httptools", "watchfiles"}
+    control = {"pydantic", "yaml", "click", "starlette", "uvicorn", "httptools"}
     assert not control & {name.partition(".")[0] for name in modules}
 
 

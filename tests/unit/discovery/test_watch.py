@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 
 import pytest
 
+from meshproxy.discovery.notices import Notices
 from meshproxy.discovery.watch import watch
 
 LIMIT_S = 30.0
@@ -68,6 +70,28 @@ def test_folder_reports_edit_new_file_rename_and_removal(folder):
                 lambda: (folder / "a.yaml").rename(folder / "c.yaml")
             ) == {"a.yaml", "c.yaml"}
             assert await watching.change(lambda: (folder / "c.yaml").unlink()) == {"c.yaml"}
+
+    run(scenario())
+
+
+def test_folder_made_anew_under_its_name_is_watched(folder):
+    sub = folder / "sub"
+
+    def remake():
+        (sub / "b.yaml").unlink()
+        sub.rmdir()
+        sub.mkdir()
+        (sub / "c.yaml").write_text("c: 1\n")
+
+    sub.mkdir()
+    (sub / "b.yaml").write_text("b: 1\n")
+
+    async def scenario():
+        async with Watching(folder) as watching:
+            assert await watching.change(remake) == {"b.yaml", "c.yaml"}
+            assert await watching.change(lambda: (sub / "c.yaml").write_text("c: 22\n")) == {
+                "c.yaml"
+            }
 
     run(scenario())
 
@@ -187,3 +211,18 @@ def test_file_that_is_written_all_the_time_holds_up_no_other(folder):
             assert changed == {"a.yaml"}
 
     run(scenario())
+
+
+def test_without_inotify_waiting_is_a_pause_and_the_log_says_so(folder, caplog):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        notices = Notices()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not notices.follow([str(folder)])
+    notices.forget()
+    run(notices.wait(0.001))
+    notices.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "noticed late" in caplog.text
