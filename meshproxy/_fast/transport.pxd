@@ -29,6 +29,8 @@ cdef class Transport(Handler):
 
     # Bytes put into rt.scratch, at most SCRATCH_BYTES, or RECV_*.
     cdef ssize_t receive(self, size_t most) noexcept
+    # Nothing waits unread, not even an end.
+    cdef bint is_drained(self) noexcept
     # Bytes put into rt.pipe, or RECV_*; the next thing to happen is send_piped.
     cdef ssize_t receive_piped(self, size_t most) noexcept
     # Sends what rt.pipe holds, behind what is pending.

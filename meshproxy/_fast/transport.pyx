@@ -48,6 +48,12 @@ cdef class Transport(Handler):
             self.is_readable = False
             return RECV_AGAIN if errno == EAGAIN else RECV_ERROR
 
+    cdef bint is_drained(self) noexcept:
+        cdef char waiting
+        if self.is_readable and recv(self.fd, &waiting, 1, MSG_PEEK) < 0 and errno == EAGAIN:
+            self.is_readable = False
+        return not self.is_readable
+
     # A short count may mean a full pipe: only EAGAIN means drained.
     cdef ssize_t receive_piped(self, size_t most) noexcept:
         cdef ssize_t n = self.rt.pipe.fill(self.fd, most)

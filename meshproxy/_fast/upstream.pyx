@@ -298,8 +298,7 @@ cdef class UpstreamConnection(Transport):
         if self.state != UP_BUSY or self.sink is not sink:
             return 0
         self.rt.begin_send()
-        # Bytes behind the response would answer the next request, as in process().
-        return sink.on_response_flush(True, self.keep_alive and self.receive(SCRATCH_BYTES) == RECV_AGAIN)
+        return sink.on_response_flush(True, self.keep_alive and self.is_drained())
 
     # Bytes of the request that the peer's kernel never had: its FIN came with an acknowledgement of all it took.
     cdef size_t unacknowledged(self) noexcept:
@@ -346,7 +345,7 @@ cdef class UpstreamConnection(Transport):
             return 0
         # Bytes behind the response: nobody asked for them, and they must not answer the next request.
         if self.stage == RESP_DONE:
-            return sink.on_response_flush(True, self.keep_alive and n == 0)
+            return sink.on_response_flush(True, self.keep_alive and n == 0 and self.is_drained())
         # More of a large body is there: it leaves with what was read before it, not behind a small packet.
         if self.is_readable and self.may_pipe():
             piped = self.receive_bulk()
@@ -544,18 +543,16 @@ cdef class Pool:
 
     cdef int release(self, UpstreamConnection c) except -1:
         cdef UpstreamSink sink
+        cdef bint is_over = c.peer_closed or self.is_spent(c)
         c.sink = None
         c.stage = RESP_DONE
-        if c.peer_closed:
-            c.close_now()
-            return 0
-        if self.waiting and not self.is_spent(c):
+        if self.waiting and not is_over:
             sink = self.waiting[0]
             if c.requests == 0 or not sink.must_be_fresh:
                 self.waiting.popleft()
                 c.assign(sink)
                 return sink.on_upstream_ready(c)
-        if self.endpoint.is_retired or self.rt.is_draining or self.is_spent(c):
+        if is_over or self.endpoint.is_retired or self.rt.is_draining:
             c.close_now()
             return self.connect_for_waiting() if self.waiting else 0
         c.state = UP_IDLE

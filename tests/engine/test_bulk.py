@@ -7,7 +7,7 @@ import random
 import signal
 
 import pytest
-from support.engine import Peer, Proxy, Rig, Upstream, head, request, response, until
+from support.engine import Peer, Proxy, Rig, Upstream, cluster, head, request, response, until
 
 KIB = 1024
 MIB = 1 << 20
@@ -114,6 +114,36 @@ async def test_bytes_behind_a_large_response_answer_nobody(rig: Rig, extra: byte
         assert (await client.get()).body == bytes_of(size)
     assert len(up.peers) == 4
     assert spliced(proxy) > 0
+
+
+async def test_bytes_behind_a_response_that_fills_the_first_read_answer_nobody_who_waits(
+    rig: Rig,
+) -> None:
+    """Behind a large response heads are read 4096 bytes at a time: the surplus is not in them."""
+    both = asyncio.Event()
+
+    async def script(peer: Peer, up: Upstream) -> None:
+        body = bytes_of(64 * KIB)
+        while await peer.read_request() is not None:
+            await peer.send(response(body))
+            await peer.read_request()
+            await both.wait()
+            body = b"n" * (4096 - len(head("HTTP/1.1 200 OK", "Content-Length: 4000")))
+            await peer.send(response(body) + response(b"evil"))
+
+    up = rig.upstream(script)
+    data = cluster(0, up.port)
+    data["limits"] = {"max_connections": 1}  # type: ignore[typeddict-item]
+    proxy = rig.proxy(clusters=[data])
+    first, waiting = await rig.client(proxy.port), await rig.client(proxy.port)
+    assert len((await first.get()).body) == 64 * KIB
+    await first.send(request())
+    await until(lambda: proxy.board.cluster(0)["rq_active"] == 1)
+    await waiting.send(request())
+    await until(lambda: proxy.board.cluster(0)["rq_pending"] == 1)
+    both.set()
+    assert set((await first.read_response()).body) == {ord("n")}
+    assert (await waiting.read_response()).body == bytes_of(64 * KIB)
 
 
 async def test_upstream_that_breaks_off_a_large_response_cuts_that_one_alone(rig: Rig) -> None:

@@ -82,6 +82,24 @@ async def test_client_that_leaves_gives_its_connection_to_who_waits(rig: Rig) ->
     assert [message.path for message in up.requests] == ["/gone", "/next"]
 
 
+async def test_connection_that_ends_with_its_response_makes_room_for_who_waits(rig: Rig) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        up.requests.append(await peer.next_request())
+        await until(lambda: up.name == "go")
+        await peer.send(response(b"last"))  # the end is there with the response
+
+    up = rig.upstream(script)
+    proxy = rig.proxy(clusters=[limited(up.port, max_connections=1)])
+    first, second = await rig.client(proxy.port), await rig.client(proxy.port)
+    await first.send(request("GET", "/first"))
+    await until(lambda: up.requests)
+    await second.send(request("GET", "/second"))
+    await until(lambda: proxy.board.cluster(0)["rq_pending"] == 1)
+    up.name = "go"
+    assert (await first.read_response()).body == b"last"
+    assert (await second.read_response()).body == b"last"
+
+
 async def test_connection_closes_when_it_idled_for_its_timeout(rig: Rig) -> None:
     up = rig.upstream()
     proxy = rig.proxy(clusters=[limited(up.port, idle_timeout_ms=40)])

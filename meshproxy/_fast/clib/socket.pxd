@@ -49,6 +49,7 @@ cdef extern from "sys/socket.h" nogil:
         SHUT_RDWR
         MSG_NOSIGNAL
         MSG_MORE
+        MSG_PEEK
         MSG_DONTWAIT
 
 cdef extern from "netinet/in.h" nogil:
