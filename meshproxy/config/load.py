@@ -78,17 +78,16 @@ class Loader:
             return _Cached(sign, FileContent(problems=(text,), broken=True), known)
         chunks: dict[str, _Parsed] = {}
         parts: list[Admitted] = []
-        for chunk in split(text):
-            parsed = known.get(chunk.text)
-            if parsed is None or chunk.text in chunks:
+        for line, chunk in split(text):
+            parsed = known.get(chunk)
+            if parsed is None or chunk in chunks:
                 documents = [
-                    admit(document, name, chunk.line, self.namespace)
-                    for document in parse(chunk.text)
+                    admit(document, name, line, self.namespace) for document in parse(chunk)
                 ]
-                parsed = _Parsed(chunk.line, documents)
-            elif parsed.line != chunk.line:
-                parsed = _moved(parsed, chunk.line)
-            chunks[chunk.text] = parsed
+                parsed = _Parsed(line, documents)
+            elif parsed.line != line:
+                parsed = _moved(parsed, line)
+            chunks[chunk] = parsed
             parts.extend(parsed.documents)
         return _Cached(sign, _join(parts), chunks)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from .problem import Problem, severity_of
 
@@ -15,7 +15,8 @@ STDIN = "-"
 STDIN_NAME = "<stdin>"
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_FILE_BYTES = 64 * 1024 * 1024
-_AFTER_SEPARATOR = ("", " ", "\t", "\r", "\n")
+_PIECE_BYTES = 1 << 18
+_SEPARATOR = re.compile(r"\n---(?![^ \t\r\n])")
 
 Signature = tuple[int, int, int, int]
 """(device, inode, size, mtime in ns): differs when a file was written or replaced."""
@@ -31,13 +32,6 @@ class Listing(NamedTuple):
     files: dict[str, Signature | None]
     folders: set[str]
     problems: list[Problem]
-
-
-class Chunk(NamedTuple):
-    """The text of one YAML document and the line (from 0) at which it starts."""
-
-    line: int
-    text: str
 
 
 def list_files(paths: Sequence[str]) -> Listing:
@@ -77,10 +71,10 @@ def read_text(name: str) -> str | Problem:
     """Read one listed file as text."""
     try:
         if name == STDIN_NAME:
-            data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+            data = _read(sys.stdin.buffer)
         else:
-            with Path(name).open("rb") as stream:
-                data = stream.read(MAX_FILE_BYTES + 1)
+            with open(name, "rb", buffering=0) as stream:
+                data = _read(stream)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return file_problem(name, "MP001", f"cannot read the file: {reason}")
@@ -98,24 +92,34 @@ def read_text(name: str) -> str | Problem:
     return text
 
 
-def split(text: str) -> Iterator[Chunk]:
-    """Cut a file at its `---` lines, so that one broken document does not spoil the others.
+def _read(stream: BinaryIO) -> bytes:
+    """Read to the end, or to more than we take; one read of that size would map all of it."""
+    data = bytearray()
+    while len(data) <= MAX_FILE_BYTES:
+        piece = stream.read(_PIECE_BYTES)
+        if not piece:
+            break
+        data += piece
+    return bytes(data)
+
+
+def split(text: str) -> Iterator[tuple[int, str]]:
+    """Cut a file at its `---` lines, so that one broken document does not spoil the others; gives
+    the line (from 0) at which each part starts, and its text.
 
     YAML forbids such a line inside any scalar. A file with directives (`%YAML`) is not cut.
     """
     if text.startswith("%") or "\n%" in text:
-        yield Chunk(0, text)
+        yield 0, text
         return
-    start, line, end = 0, 0, text.find("\n---")
-    while end >= 0:
-        if text[end + 4 : end + 5] in _AFTER_SEPARATOR:
-            chunk = text[start : end + 1]
-            yield Chunk(line, chunk)
-            line += chunk.count("\n")
-            start = end + 1
-        end = text.find("\n---", end + 4)
+    start, line = 0, 0
+    for separator in _SEPARATOR.finditer(text):
+        chunk = text[start : separator.start() + 1]
+        yield line, chunk
+        line += chunk.count("\n")
+        start = separator.start() + 1
     if start < len(text):
-        yield Chunk(line, text[start:])
+        yield line, text[start:]
 
 
 def file_problem(name: str, code: str, message: str, line: int = 0, column: int = 0) -> Problem:

@@ -19,7 +19,7 @@ from meshproxy.config.service_entry import ServiceEntry
 
 from .endpoint import Endpoint
 from .entries import entry_endpoints, is_round_robin, names_of
-from .pods import labels_of, serving_address, workload_endpoints
+from .pods import allows_names, labels_of, serving_address, workload_endpoints
 from .probes import Target, targets_of
 from .resolution import Resolution, Resolved
 from .slices import service_of, slice_endpoints, targets, unserved_ports
@@ -42,6 +42,8 @@ class EndpointIndex:
         self._naming: dict[str, set[Key]] = {}  # DNS name -> who has it
         self._resolved: dict[str, Resolution] = {}
         self._failing: frozenset[str] = frozenset()  # Endpoint.identity
+        # service -> port -> endpoints of each workload it selects, as they last were
+        self._made: dict[Key, dict[ServicePort, dict[Resource, list[Endpoint]]]] = {}
 
     @property
     def names(self) -> Mapping[str, Collection[Key]]:
@@ -145,7 +147,7 @@ class EndpointIndex:
             if slices:
                 candidates = list(slice_endpoints(port, slices, self._workloads))
             elif selected or selector_of(service):
-                candidates = _from_workloads(service, port, selected, resolved)
+                candidates = self._from_workloads(service, port, selected, resolved)
             else:
                 candidates = list(entry_endpoints(service, port, host, resolved))
             if self._failing and not _publishes_not_ready(service):
@@ -236,6 +238,23 @@ class EndpointIndex:
                     " in no usable pod",
                 )
 
+    def _from_workloads(
+        self,
+        service: Resource,
+        port: ServicePort,
+        selected: list[Resource],
+        resolved: Resolved | None,
+    ) -> list[Endpoint]:
+        ports = self._made.setdefault(service.key, {})
+        made = {} if allows_names(service) else ports.get(port, {})  # names resolve anew
+        ports[port] = {
+            resource: made.get(resource)
+            or list(workload_endpoints(service, port, resource, resolved))
+            for resource in selected
+        }
+        found = [endpoint for endpoints in ports[port].values() for endpoint in endpoints]
+        return found[:1] if is_round_robin(service) else found
+
     def _checked(self, endpoint: Endpoint) -> Endpoint:
         if not endpoint.healthy or endpoint.identity not in self._failing:
             return endpoint
@@ -258,6 +277,7 @@ class EndpointIndex:
             self._services[service.key] = service
         else:
             self._services.pop(service.key, None)
+        self._made.pop(service.key, None)
         selector = selector_of(service)
         if selector:
             anchor = min(selector.items())
@@ -323,17 +343,6 @@ def _template_labels(resource: Resource) -> dict[str, str]:
 def _has_endpoint(service: Resource, port: ServicePort, selected: list[Resource]) -> bool:
     found = (workload_endpoints(service, port, resource, {}) for resource in selected)
     return any(next(each, None) is not None for each in found)
-
-
-def _from_workloads(
-    service: Resource, port: ServicePort, selected: list[Resource], resolved: Resolved | None
-) -> list[Endpoint]:
-    found = [
-        endpoint
-        for resource in selected
-        for endpoint in workload_endpoints(service, port, resource, resolved)
-    ]
-    return found[:1] if is_round_robin(service) else found
 
 
 def _file(table: dict[_K, set[Key]], entry: _K, key: Key, adding: bool) -> None:
