@@ -39,6 +39,7 @@ _STARTERS = frozenset("0123456789+-.~nNtTfFyYoO")
 _TAG = "tag:yaml.org,2002:"
 _NESTED = "exceeded maximum nesting depth"  # libyaml 0.2.6
 _MAX_NUMBER = 24  # a longer number fits no field; it stays a string
+_SHORT = 32  # manifests repeat the same short words thousands of times: each is kept once
 
 
 @dataclass(slots=True)
@@ -68,21 +69,23 @@ class Document:
 
 
 class _Frame:
-    """A collection under construction."""
+    """A collection under construction; the document itself is the outermost one."""
 
     __slots__ = ("anchor", "container", "explicit", "key", "nodes", "path")
 
-    def __init__(self, container: Any, path: Path, anchor: str | None) -> None:
+    def __init__(self, container: Any, path: Path, anchor: str | None, key: object) -> None:
         self.container = container
         self.path = path
         self.anchor = anchor
-        self.key: Any = _NO_KEY
+        self.key = key  # a mapping's, for the value that comes next; or one of those below
         self.nodes = 1
         self.explicit: set[str] = set()  # keys not brought in by a merge key
 
 
-_NO_KEY = object()
+_NO_KEY = object()  # of a mapping whose next node is a key
 _MERGE = object()
+_ITEM = object()  # of a sequence
+_WHOLE = object()  # of the document
 
 
 class _Stop(Exception):
@@ -94,7 +97,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.document = Document(None, {}, {})
-        self.stack: list[_Frame] = []
+        self.stack = [_Frame(None, (), None, _WHOLE)]
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.open_anchors: set[str] = set()
         self.alias_nodes = 0
@@ -108,10 +111,8 @@ class _Builder:
 
     def next_path(self) -> Path:
         """Give the path of the node that comes next."""
-        if not self.stack:
-            return ()
         frame = self.stack[-1]
-        if isinstance(frame.container, list):
+        if frame.key is _ITEM:
             return (*frame.path, len(frame.container))
         return (*frame.path, frame.key) if isinstance(frame.key, str) else frame.path
 
@@ -121,27 +122,31 @@ class _Builder:
         raise _Stop
 
     def on_scalar(self, event: Any) -> None:
-        plain = event.implicit[0] and not event.style
-        tag = event.tag
+        tag, text = event.tag, event.value
         if tag not in (None, "!") and not tag.startswith(_TAG):
             self.stop("MP003", event.start_mark, f"expected no tag, found {quote(tag)}")
-        if self.awaits_key():
-            self.take_key(_shared(event.value), event.start_mark, plain)
+        if len(text) <= _SHORT:
+            text = sys.intern(text)
+        plain = event.implicit[0] and not event.style
+        key = self.stack[-1].key
+        if key is _NO_KEY:
+            self.take_key(text, event.start_mark, plain)
             return
-        text = _shared(event.value)
-        typed = plain or tag in (_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null")
-        value = resolve(text) if typed else text
-        path = self.mark(event.start_mark)
+        value = text
+        if plain or tag in (_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null"):
+            value = resolve(text)
+        if not isinstance(key, str):
+            self.mark(event.start_mark)
         if value is not None and value is not text:
-            self.document.texts[path] = text
+            self.document.texts[self.next_path()] = text
         if event.anchor is not None:
             self.anchors[event.anchor] = (value, 1)
         self.place(value, event.start_mark, 1)
 
-    def on_start(self, event: Any, container: Any) -> None:
-        if self.awaits_key():
+    def on_start(self, event: Any, container: Any, key: object) -> None:
+        if self.stack[-1].key is _NO_KEY:
             self.stop("MP003", event.start_mark, "expected a plain key, found a collection")
-        if len(self.stack) >= MAX_DEPTH:
+        if len(self.stack) > MAX_DEPTH:
             self.stop(
                 "MP005", event.start_mark, f"expected at most {MAX_DEPTH} levels, found more"
             )
@@ -149,7 +154,7 @@ class _Builder:
         if event.anchor is not None:
             self.open_anchors.add(event.anchor)
             self.anchors.pop(event.anchor, None)
-        self.stack.append(_Frame(container, path, event.anchor))
+        self.stack.append(_Frame(container, path, event.anchor, key))
 
     def on_end(self, event: Any) -> None:
         frame = self.stack.pop()
@@ -172,19 +177,13 @@ class _Builder:
                 event.start_mark,
                 f"aliases stand for more than {MAX_ALIAS_NODES} values",
             )
-        if self.awaits_key():
+        if self.stack[-1].key is _NO_KEY:
             if not isinstance(value, str):
                 self.stop("MP003", event.start_mark, "expected a plain key, found an alias")
             self.take_key(value, event.start_mark, False)
             return
         self.mark(event.start_mark)
         self.place(value, event.start_mark, nodes)
-
-    def awaits_key(self) -> bool:
-        if not self.stack:
-            return False
-        frame = self.stack[-1]
-        return frame.key is _NO_KEY and isinstance(frame.container, dict)
 
     def take_key(self, text: str, mark: Any, plain: bool) -> None:
         frame = self.stack[-1]
@@ -208,20 +207,20 @@ class _Builder:
     def mark(self, mark: Any) -> Path:
         """Remember where a node starts; the key of a mapping entry was marked before."""
         path = self.next_path()
-        if path not in self.document.marks:
-            self.document.marks[path] = (mark.line, mark.column)
+        self.document.marks.setdefault(path, (mark.line, mark.column))
         return path
 
     def place(self, value: Any, mark: Any, nodes: int) -> None:
-        if not self.stack:
-            self.document.value = value
-            return
         frame = self.stack[-1]
+        key = frame.key
         frame.nodes += nodes
-        if isinstance(frame.container, list):
+        if key is _ITEM:
             frame.container.append(value)
             return
-        key, frame.key = frame.key, _NO_KEY
+        if key is _WHOLE:
+            self.document.value = value
+            return
+        frame.key = _NO_KEY
         if key is _MERGE:
             self.merge(frame, value, mark)
         else:
@@ -234,11 +233,6 @@ class _Builder:
         for source in sources:
             for key, item in source.items():
                 frame.container.setdefault(key, item)
-
-
-def _shared(text: str) -> str:
-    """Manifests repeat the same short words thousands of times; keep each once."""
-    return sys.intern(text) if len(text) <= 32 else text
 
 
 def resolve(text: str) -> Any:
@@ -274,9 +268,9 @@ def parse(text: str) -> list[Document]:
             if kind is yaml.ScalarEvent:
                 builder.on_scalar(event)
             elif kind is yaml.MappingStartEvent:
-                builder.on_start(event, {})
+                builder.on_start(event, {}, _NO_KEY)
             elif kind is yaml.SequenceStartEvent:
-                builder.on_start(event, [])
+                builder.on_start(event, [], _ITEM)
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 builder.on_end(event)
             elif kind is yaml.AliasEvent:
@@ -305,8 +299,7 @@ def parse(text: str) -> list[Document]:
 def _events(text: str) -> Iterator[Any]:
     loader = yaml.CSafeLoader(text)
     try:
-        while loader.check_event():
-            yield loader.get_event()
+        yield from iter(loader.get_event, None)
     finally:
         loader.dispose()
 

@@ -39,8 +39,8 @@ def as_labels(locality: str) -> dict[str, str]:
 
 def near(locality: str, own: str) -> str:
     """Complete a locality of which only the zone is known: a zone of ours is in our region."""
-    region, zone, subzone = split(locality)
+    if not locality.startswith("/"):  # its region is known, or nothing of it
+        return locality
+    _, zone, subzone = split(locality)
     own_region, own_zone, _ = split(own)
-    if not region and zone and zone == own_zone:
-        return join(own_region, zone, subzone)
-    return locality
+    return join(own_region, zone, subzone) if zone and zone == own_zone else locality

@@ -128,21 +128,16 @@ class ClusterCompiler:
         """Take all slots of a cluster, or none."""
         was_held = self.clusters.get(name) is not None
         identity = self.clusters.take(name)
-        added: list[tuple[str, str, int]] = []
+        keys = [(name, item.address, item.port) for item in chosen]
+        added = [key for key in keys if self.endpoints.get(key) is None]
         try:
-            for item in chosen:
-                key = (name, item.address, item.port)
-                if self.endpoints.get(key) is None:
-                    self.endpoints.take(key)
-                    added.append(key)
+            slots = [self.endpoints.take(key) for key in keys]
         except CapacityError:
             for key in added:
                 self.endpoints.free(key)
             if not was_held:
                 self.clusters.free(name)
             raise
-        keys = ((name, item.address, item.port) for item in chosen)
-        slots = [self.endpoints.take(key) for key in keys]
         return identity, [_endpoint(*pair) for pair in zip(chosen, slots, strict=True)]
 
     def release(self, cluster: ClusterData, successor: ClusterData | None) -> None:
