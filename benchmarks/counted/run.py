@@ -1,4 +1,4 @@
-"""One scene under callgrind and under strace."""
+"""The engine alone with a scene, under callgrind and under strace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypedDict
 
@@ -39,8 +39,8 @@ def count(
     """Return what a request of the scene costs; `options` are those of Engine."""
     folder = run / scene
     folder.mkdir(exist_ok=True)
-    start = _start(scene, ports, folder, options or {})
-    texts = [_bytes(request) for request in _requests(scene)]
+    start = write_start(scene, ports, folder, options=options or {})
+    texts = requests(scene)
     profiles = [
         _profile(start, texts, total, run / f"{scene}-{total}.callgrind") for total in (FEW, MANY)
     ]
@@ -55,24 +55,33 @@ def count(
     }
 
 
-def _start(scene: str, ports: tuple[int, ...], folder: Path, options: dict[str, object]) -> Path:
+def write_start(
+    scene: str,
+    ports: tuple[int, ...],
+    folder: Path,
+    *,
+    options: dict[str, object],
+    listens: tuple[str, ...] = ("127.0.0.1:0",),
+    more: Iterable[mesh.Json] = (),
+) -> Path:
+    """Write what benchmarks.counted.proxy starts from: a scene, and `more` manifests."""
     kind: Scene = "mesh" if scene == "mesh" else "plain"
     shutil.rmtree(folder / "manifests", ignore_errors=True)
-    builder = Builder("default", [parse_listen("127.0.0.1:0")])
-    load_manifests(builder, [str(manifests(Site(folder, 0, ports, 1, kind)))])
+    written = manifests(Site(folder, 0, ports, 1, kind))
+    mesh.write(written / "more.yaml", list(more))
+    builder = Builder("default", [parse_listen(listen) for listen in listens])
+    load_manifests(builder, [str(written)])
     path = folder / "start"
     log = str(folder / "access.log") if scene == "mesh" else "off"
-    path.write_bytes(marshal.dumps((builder.snapshot, log, options)))
+    path.write_bytes(marshal.dumps((builder.snapshot, len(listens), log, options)))
     return path
 
 
-def _requests(scene: str) -> list[Request]:
-    return mesh.requests("bench") if scene == "mesh" else [Request("/", ("Host: bench",))]
-
-
-def _bytes(request: Request) -> bytes:
-    lines = (f"GET {request.path} HTTP/1.1", *request.fields, "", "")
-    return "\r\n".join(lines).encode()
+def requests(scene: str) -> list[bytes]:
+    """Return the requests of a scene, to be sent in turn."""
+    asked = mesh.requests("bench") if scene == "mesh" else [Request("/", ("Host: bench",))]
+    lines = ((f"GET {each.path} HTTP/1.1", *each.fields, "", "") for each in asked)
+    return ["\r\n".join(each).encode() for each in lines]
 
 
 def _profile(start: Path, texts: list[bytes], total: int, out: Path) -> str:
@@ -116,9 +125,8 @@ def _entry() -> str:
 
 
 def _drive(tool: list[str], start: Path, texts: list[bytes], total: int) -> None:
-    command = [*tool, sys.executable, "-m", "benchmarks.counted.proxy", str(start)]
     with (
-        _proxy(command) as port,
+        running(start, tool) as (port,),
         socket.create_connection(("127.0.0.1", port), timeout=START_S) as one,
     ):
         for number in range(total):
@@ -128,15 +136,18 @@ def _drive(tool: list[str], start: Path, texts: list[bytes], total: int) -> None
 
 
 @contextlib.contextmanager
-def _proxy(command: list[str]) -> Iterator[int]:
+def running(start: Path, tool: Iterable[str] = ()) -> Iterator[tuple[int, ...]]:
+    """Run the engine, under a tool; the ports of its listeners. It ends by itself, with 0."""
+    command = [*tool, sys.executable, "-m", "benchmarks.counted.proxy", str(start)]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parent
     )
     assert process.stdin is not None and process.stdout is not None
     try:
-        yield int(process.stdout.readline())
+        yield tuple(int(port) for port in process.stdout.readline().split())
         process.stdin.close()
-        process.wait(START_S)
+        status = process.wait(START_S)
+        assert status == 0, f"the engine ended with {status}"
     finally:
         if process.poll() is None:
             process.kill()

@@ -19,7 +19,7 @@ class Meshproxy(Peer):
     def version(self) -> str:
         if importlib.util.find_spec("meshproxy.__main__") is None:
             raise MissingError("meshproxy is not here: run from a checkout, after `make build`")
-        return " | ".join(output(*MODULE, "version").splitlines()[-5:])
+        return " | ".join(output(*MODULE, "version").splitlines()[-6:])
 
     def command(self, site: Site) -> list[str]:
         listen = f"127.0.0.1:{site.port}"

@@ -5,6 +5,8 @@ from typing import Any
 from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.snapshot.model import SnapshotData
 
+PROFILE_GUIDED: bool  # how the compiled core was built
+
 class Engine:
     """The data plane of one worker, inside a running asyncio or uvloop loop."""
 

@@ -13,6 +13,11 @@ from .scoreboard cimport Scoreboard
 from .stream cimport Downstream
 from .upstream cimport UP_BUSY, UP_IDLE, Pool, UpstreamConnection
 
+cdef extern from *:
+    bint MESHPROXY_PGO
+
+PROFILE_GUIDED = MESHPROXY_PGO
+
 cdef class Engine:
     """The data plane of one worker, inside a running asyncio or uvloop loop.
 

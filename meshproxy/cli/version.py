@@ -20,13 +20,14 @@ def describe_versions() -> str:
 def _describe_core() -> list[str]:
     before = set(sys.modules)
     try:
-        import meshproxy._fast.engine  # noqa: F401
+        from meshproxy._fast.engine import PROFILE_GUIDED
     except ImportError as error:
         return [f"compiled core: missing ({error})"]
     # modules built by one Cython share their types in a module named after it: _cython_3_1_2
     shared = [name for name in sys.modules if name.startswith("_cython_") and name not in before]
     built_with = ".".join(re.findall(r"\d+", shared[0])) if shared else "unknown"
-    return [f"cython {built_with}", "compiled core: loaded"]
+    guided = "yes" if PROFILE_GUIDED else "no"
+    return [f"cython {built_with}", f"profile-guided {guided}", "compiled core: loaded"]
 
 
 def _installed(name: str) -> str:

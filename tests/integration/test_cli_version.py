@@ -6,6 +6,7 @@ import sys
 from support.proxy import environment, run_command
 
 import meshproxy
+from meshproxy._fast import engine
 
 
 def test_version_names_every_part_and_the_compiled_core() -> None:
@@ -16,6 +17,7 @@ def test_version_names_every_part_and_the_compiled_core() -> None:
     assert lines["python"].startswith("3.")
     assert lines["cython"][0].isdigit()
     assert {"uvloop", "httptools"} <= set(lines)
+    assert lines["profile-guided"] == ("yes" if engine.PROFILE_GUIDED else "no")
     assert result.stdout.endswith("compiled core: loaded\n")
 
 

@@ -1,0 +1,1 @@
+"""What the compiled core does under load, counted by gcc for its profile-guided build."""
