@@ -29,7 +29,9 @@ cdef class Listener(Handler):
 
     # The descriptor stays its owner's: stop() leaves the epoll set and does not close it.
     cdef int open(self, int fd) except -1:
+        cdef int one = 1
         self.socket = self.fd = fd
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))    # tcp(7): accepted sockets inherit it
         return self.rt.reactor.register(self, EPOLLIN | EPOLLEXCLUSIVE)
 
     cdef void stop(self) noexcept:
@@ -59,7 +61,7 @@ cdef class Listener(Handler):
         return self.accept_some(ACCEPTS_IN_DRAIN) if self.fd >= 0 else 1
 
     cdef int accept_some(self, int most) except -1:
-        cdef int i, fd, one = 1
+        cdef int i, fd
         cdef sockaddr_in6 remote
         cdef socklen_t width
         cdef Http1Downstream connection
@@ -77,7 +79,6 @@ cdef class Listener(Handler):
                 if not self.admission.admit(&remote, &seat):
                     close(fd)
                     continue
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             if binding.is_tcp:
                 session = TcpSession(self.rt, self.rt.snapshot.cluster_at(binding.take_cluster()))
                 memcpy(&session.remote, &remote, min(width, sizeof(remote)))
