@@ -94,7 +94,6 @@ cdef class Attempts(UpstreamSink):
     cdef int send_bulk(self) except -1
     cdef int request_flush(self) except -1
     cdef int send_to_upstream(self) except -1
-    cdef int upstream_broke(self) except -1
     cdef bint is_request_paused(self) noexcept
 
     # The end of an attempt.

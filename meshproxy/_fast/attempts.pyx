@@ -176,21 +176,11 @@ cdef class Attempts(UpstreamSink):
         return 0
 
     cdef int send_to_upstream(self) except -1:
-        cdef bint is_first = not self.is_sent
-        if is_first:
-            self.is_sent = True
-            self.sent_us = self.rt.reactor.now_us
-        if self.upstream.send_gathered() == SEND_FAILED:
-            if is_first:
-                self.upstream.unread_bytes = <size_t>-1
-            return self.upstream_broke()
-        return 0
-
-    # The endpoint may have answered before it closed: what it sent is read first.
-    cdef int upstream_broke(self) except -1:
-        self.upstream.is_readable = True
-        self.upstream.peer_closed = True
-        return self.rt.reactor.again(self.upstream)
+        if self.is_sent:
+            return self.upstream.break_off() if self.upstream.send_gathered() == SEND_FAILED else 0
+        self.is_sent = True
+        self.sent_us = self.rt.reactor.now_us
+        return self.upstream.on_departure_failed() if self.upstream.send_soon() == SEND_FAILED else 0
 
     # Nothing of the body is to be kept, and nothing waits in front of it.
     cdef bint takes_bulk(self) noexcept:
@@ -198,7 +188,7 @@ cdef class Attempts(UpstreamSink):
             self.body is None and not self.upstream.has_pending())
 
     cdef int send_bulk(self) except -1:
-        return self.upstream_broke() if self.upstream.send_piped() == SEND_FAILED else 0
+        return self.upstream.break_off() if self.upstream.send_piped() == SEND_FAILED else 0
 
     cdef bint is_request_paused(self) noexcept:
         if self.upstream is not None:

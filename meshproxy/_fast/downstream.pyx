@@ -548,6 +548,9 @@ cdef class Http1Downstream(Downstream):
     cdef SendResult respond_flush(self, bint is_complete) except? SEND_FAILED:
         if is_complete and self.encodes_chunks:
             self.put(b"0\r\n\r\n", 5)
+        # The last message of a connection, or of its HTTP, has left before what follows.
+        if is_complete and not self.must_close and self.stream.status != 101:
+            return self.send_soon()
         return self.send_gathered()
 
     # Made as an upstream would send it and passed on like one, so that a route's header edits apply. A body

@@ -2,11 +2,12 @@ from .access_log cimport AccessLog
 from .clib.socket cimport *
 from .endpoint cimport Endpoint
 from .downstream cimport DS_BODY, DS_CLOSED, DS_HEAD, Http1Downstream
+from .handler cimport Handler
 from .intake cimport Intake
 from .listener cimport Listener
 from .mirror cimport Mirror
 from .overload cimport Overload
-from .reactor cimport Handler, Reactor
+from .reactor cimport Reactor
 from .relay cimport RelaySide
 from .runtime cimport Runtime
 from .scoreboard cimport Scoreboard

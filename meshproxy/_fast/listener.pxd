@@ -1,6 +1,6 @@
 # listener.pxd: accepts on one inherited socket and makes the connection its binding asks for.
 from .admission cimport Admission
-from .reactor cimport Handler
+from .handler cimport Handler
 from .runtime cimport Runtime
 from .timer cimport Timer
 

@@ -1,6 +1,6 @@
 # overload.pxd: workers that together come near the bound on memory shed load before the kernel ends one: new requests get
 # 503 (OM), L4 connections are closed, what is in progress goes on.
-from .reactor cimport Handler
+from .handler cimport Handler
 from .runtime cimport Runtime
 from .timer cimport Timer
 

@@ -3,6 +3,7 @@
 #   loop --reader callback--> run() --epoll_wait--> Handler.on_event()   a batch of ready sockets
 #                                   --again list--> Handler.on_again()   work put off by a handler
 #                                   --wheel-------> Handler.on_timer()
+#                                   --outbox------> Handler.on_departure()   small messages, behind the batch
 #
 # Invariants:
 #   (1) a registered Handler is owned by slots[fd]; whoever else keeps it may borrow while fd >= 0
@@ -12,17 +13,9 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from .clib.epoll cimport epoll_event
+from .handler cimport Handler
+from .outbox cimport Outbox
 from .timer cimport Timer, TimerWheel
-
-cdef class Handler:
-    cdef int fd                    # -1 = not registered
-    cdef bint is_queued            # in the reactor's again list
-
-    # Called by the reactor. An exception ends this handler (on_error), nobody else's.
-    cdef int on_event(self, uint32_t events) except -1
-    cdef int on_again(self) except -1
-    cdef int on_timer(self, Timer* t) except -1
-    cdef void on_error(self) noexcept
 
 cdef struct Registration:
     void* handler                  # owned PyObject*, NULL = free
@@ -41,6 +34,7 @@ cdef class Reactor:
     cdef object wakeup             # loop handle that calls run() for the next timer, or None
     cdef uint64_t wakeup_us        # when; 0 = none
     cdef uint64_t soonest_us       # earliest deadline armed since that was settled; 0 = none
+    cdef Outbox outbox
     cdef bint is_running
     cdef uint64_t now_us           # monotonic, refreshed for each batch and each few events
     cdef object on_batch_end       # Python callable run once after a batch that set batch_end_wanted

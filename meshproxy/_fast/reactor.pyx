@@ -15,30 +15,13 @@ cdef enum:
     BATCH_EVENTS = 256
     TURN_US = 1000                 # what one callback of the loop may take while sockets are ready: then its other tasks run
     EVENTS_PER_TICK = 8            # events served by one look at the clock: some 50 us
+    DEPARTURES = 16                # as many messages do not wait for the end of a batch
 
 
 cdef uint64_t monotonic_us() noexcept nogil:
     cdef timespec ts
     clock_gettime(CLOCK_MONOTONIC, &ts)
     return <uint64_t>ts.tv_sec * 1000000 + <uint64_t>ts.tv_nsec // 1000
-
-
-cdef class Handler:
-    def __cinit__(self):
-        self.fd = -1
-        self.is_queued = False
-
-    cdef int on_event(self, uint32_t events) except -1:
-        return 0
-
-    cdef int on_again(self) except -1:
-        return 0
-
-    cdef int on_timer(self, Timer* t) except -1:
-        return 0
-
-    cdef void on_error(self) noexcept:
-        pass
 
 
 @cython.final
@@ -52,6 +35,7 @@ cdef class Reactor:
         self.generation = 0
         self.events_total = 0
         self.wheel = TimerWheel()
+        self.outbox = Outbox()
         self.again_list = []
         self.again_spare = []
         self.wakeup = None
@@ -158,12 +142,16 @@ cdef class Reactor:
                 i = 0
                 while i < n:
                     i = self.dispatch(events, i, n)
+                if self.outbox.count:
+                    self.outbox.empty()
                 if self.again_list:
                     self.serve_again()
             self.serve_timers()
             if self.again_list:
                 self.serve_again()
         finally:
+            if self.outbox.count:
+                self.outbox.empty()
             self.is_running = False
         if self.again_list:
             self.loop.call_soon(self.run)
@@ -185,6 +173,10 @@ cdef class Reactor:
                     h = <Handler>slot.handler
                     if i % EVENTS_PER_TICK == 0:
                         self.now_us = monotonic_us()
+                        if self.outbox.count >= DEPARTURES:
+                            self.outbox.empty()
+                    if h.is_departing:
+                        self.outbox.empty()
                     h.on_event(events[i].events)
                 i += 1
         except BaseException as e:
@@ -198,6 +190,8 @@ cdef class Reactor:
         self.again_list = self.again_spare
         for h in batch:
             h.is_queued = False
+            if h.is_departing:
+                self.outbox.empty()
             try:
                 h.on_again()
             except BaseException as e:
@@ -214,6 +208,8 @@ cdef class Reactor:
             if t == NULL:
                 break
             h = <Handler>t.owner
+            if h.is_departing:
+                self.outbox.empty()
             try:
                 h.on_timer(t)
             except BaseException as e:

@@ -8,7 +8,7 @@
 from libc.stdint cimport uint64_t
 
 from .buffer cimport Buffer
-from .reactor cimport Handler
+from .handler cimport Handler
 from .runtime cimport Runtime
 from .timer cimport Timer
 from .transport cimport Transport

@@ -10,11 +10,12 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from .access_log cimport AccessLog
 from .bounds cimport Bound, Bounds
 from .clib.socket cimport iovec
+from .handler cimport Handler
 from .http1 cimport RequestHead, ResponseHead
 from .intake cimport Intake
 from .pipe cimport Pipe
 from .random cimport RandomState
-from .reactor cimport Handler, Reactor
+from .reactor cimport Reactor
 from .scoreboard cimport ProcessColumn, Scoreboard
 from .snapshot cimport Snapshot
 

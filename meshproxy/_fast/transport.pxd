@@ -4,7 +4,7 @@
 #   (1) edge-triggered: is_readable is true from an input edge until recv drained the socket (a short read, or EAGAIN)
 #   (2) out is None unless bytes wait for an EPOLLOUT edge; new bytes always go behind them
 from .buffer cimport Buffer
-from .reactor cimport Handler
+from .handler cimport Handler
 from .runtime cimport Runtime
 
 cdef enum SendResult:
@@ -37,6 +37,13 @@ cdef class Transport(Handler):
     cdef SendResult send_piped(self) except? SEND_FAILED
     # Sends what rt gathered.
     cdef SendResult send_gathered(self) except? SEND_FAILED
+    # The same, but a small message leaves with others, once the events at hand were served; then failing shows as
+    # the socket's end, and what it does not take waits in out.
+    cdef SendResult send_soon(self) except? SEND_FAILED
+    # A message of send_soon did not leave, and none will.
+    cdef int on_departure_failed(self) except -1
+    # A send failed: what came on the socket before is read, and then its end.
+    cdef int break_off(self) except -1
     # Sends more of out after an EPOLLOUT edge.
     cdef SendResult flush(self) noexcept
     cdef int attach(self, int fd) except -1

@@ -4,7 +4,12 @@ from libc.string cimport memset
 from .buffer cimport Buffer
 from .clib.epoll cimport *
 from .clib.socket cimport *
+from .outbox cimport MESSAGE_BYTES
 from .pipe cimport Pipe
+from .reactor cimport Reactor
+
+cdef enum:
+    LARGE_READ = 16384
 
 
 cdef class Transport(Handler):
@@ -14,6 +19,8 @@ cdef class Transport(Handler):
 
     cdef int take_over(self, Transport other) except -1:
         cdef int fd = other.fd
+        if other.is_departing:
+            self.rt.reactor.outbox.empty()
         # Out of the epoll set and in again: what is ready already comes as an edge of this registration.
         epoll_ctl(self.rt.reactor.epfd, EPOLL_CTL_DEL, fd, NULL)
         self.rt.reactor.unregister(other)
@@ -26,6 +33,8 @@ cdef class Transport(Handler):
         cdef int fd = self.fd
         if fd < 0:
             return
+        if self.is_departing:
+            self.rt.reactor.outbox.empty()
         self.rt.reactor.unregister(self)
         close(fd)
         self.out = None
@@ -36,6 +45,8 @@ cdef class Transport(Handler):
         while True:
             n = recv(self.fd, self.rt.scratch, most, 0)
             if n > 0:
+                if n >= LARGE_READ:
+                    self.rt.reactor.outbox.empty()     # or messages would wait for all that these bytes take
                 # epoll(7): for a stream socket a short read means drained; with RDHUP seen, EOF is still to be read.
                 if n < <ssize_t>most and not self.peer_closed:
                     self.is_readable = False
@@ -58,6 +69,7 @@ cdef class Transport(Handler):
     cdef ssize_t receive_piped(self, size_t most) noexcept:
         cdef ssize_t n = self.rt.pipe.fill(self.fd, most)
         if n > 0:
+            self.rt.reactor.outbox.empty()
             self.rt.column.spliced_bytes += <uint64_t>n
             return n
         if n < 0 and (errno == EINVAL or errno == ENOSYS or errno == EPERM or errno == EBADF):
@@ -70,6 +82,8 @@ cdef class Transport(Handler):
 
     cdef SendResult send_piped(self) except? SEND_FAILED:
         cdef Pipe pipe = self.rt.pipe
+        if self.is_departing:
+            self.rt.reactor.outbox.empty()
         if self.out is not None:
             pipe.keep(self.out)
             return SEND_PENDING
@@ -89,6 +103,8 @@ cdef class Transport(Handler):
         cdef size_t left, width
         cdef int i
         cdef msghdr msg
+        if self.is_departing:
+            rt.reactor.outbox.empty()
         if rt.gathered == 0:
             return SEND_PENDING if self.out is not None else SEND_DONE
         sent = 0
@@ -122,6 +138,43 @@ cdef class Transport(Handler):
             left = 0
         rt.begin_send()
         return SEND_PENDING
+
+    cdef SendResult send_soon(self) except? SEND_FAILED:
+        cdef Runtime rt = self.rt
+        cdef Reactor reactor = rt.reactor
+        if not reactor.is_running or self.is_departing or self.out is not None or not reactor.outbox.has_room() or (
+                not 0 < rt.gathered <= MESSAGE_BYTES):
+            return self.send_gathered()
+        reactor.outbox.put(self, rt.parts, rt.part_count, rt.gathered)
+        rt.begin_send()
+        return SEND_DONE
+
+    cdef void on_departure(self, const char* p, size_t n) noexcept:
+        cdef ssize_t sent
+        while True:
+            sent = send(self.fd, p, n, MSG_NOSIGNAL)
+            if sent >= 0 or errno != EINTR:
+                break
+        if sent == <ssize_t>n:
+            return
+        try:
+            if sent < 0 and errno != EAGAIN:
+                self.on_departure_failed()
+                return
+            sent = max(sent, 0)
+            self.out = Buffer()
+            self.out.append(p + sent, n - <size_t>sent)
+        except BaseException as e:
+            shutdown(self.fd, SHUT_RDWR)       # nothing may follow a message of which a part is lost
+            self.rt.reactor.loop.call_exception_handler(
+                {"message": "meshproxy: a message was lost", "exception": e})
+
+    cdef int on_departure_failed(self) except -1:
+        return self.break_off()
+
+    cdef int break_off(self) except -1:
+        self.is_readable = self.peer_closed = True
+        return self.rt.reactor.again(self)
 
     cdef SendResult flush(self) noexcept:
         cdef ssize_t sent

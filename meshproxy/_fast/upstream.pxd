@@ -15,7 +15,7 @@ from .endpoint cimport Endpoint
 from .http1 cimport ChunkDecoder, ResponseHead
 from .idle_age cimport IdleAge
 from .limits cimport Limits
-from .reactor cimport Handler
+from .handler cimport Handler
 from .runtime cimport Runtime
 from .scoreboard cimport ClusterColumn
 from .timer cimport Timer

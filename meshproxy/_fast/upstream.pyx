@@ -232,6 +232,11 @@ cdef class UpstreamConnection(Transport):
         self.arm_idle()
         return self.pool.release(self)
 
+    # Nobody has read anything of the request.
+    cdef int on_departure_failed(self) except -1:
+        self.unread_bytes = <size_t>-1
+        return self.break_off()
+
     # Reading was paused by the sink; goes on in the reactor's again list, when scratch is free.
     cdef int resume(self) except -1:
         if self.fd >= 0 and self.is_readable:

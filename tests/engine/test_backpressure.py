@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from support.engine import Peer, Proxy, Rig, Upstream, chunked, head, request, response
+from support.engine import Peer, Rig, Upstream, chunked, head, request, response, settle
 
 MIB = 1 << 20
 TOTAL = 64 * MIB
@@ -17,14 +17,6 @@ SMALL_BUFFER = 16_384
 
 def rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-
-async def settle(proxy: Proxy, moved: list[int]) -> None:
-    """Return when neither the sender nor the engine has moved for many rounds of the loop."""
-    state = (-1, -1)
-    while state != (state := (moved[0], proxy.count("events"))):
-        for _ in range(300):
-            await asyncio.sleep(0)
 
 
 async def send_counted(peer: Peer, moved: list[int], total: int, is_chunked: bool) -> None:

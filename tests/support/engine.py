@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -568,6 +568,14 @@ class Proxy:
         if self.log_fd >= 0:
             os.close(self.log_fd)
         self.board.close()
+
+
+async def settle(proxy: Proxy, moved: Sequence[int] = (0,)) -> None:
+    """Return when neither the sender nor the engine has moved for many rounds of the loop."""
+    state = (-1, -1)
+    while state != (state := (moved[0], proxy.count("events"))):
+        for _ in range(300):
+            await asyncio.sleep(0)
 
 
 class Rig:
