@@ -557,6 +557,8 @@ cdef class Pool:
                 self.waiting.popleft()
                 c.assign(sink)
                 return sink.on_upstream_ready(c)
+            # It waits for a fresh one: this one makes room, if it takes that.
+            is_over = self.connecting < <int>len(self.waiting)
         if is_over or self.endpoint.is_retired or self.rt.is_draining:
             c.close_now()
             return self.connect_for_waiting() if self.waiting else 0

@@ -100,6 +100,28 @@ async def test_connection_that_ends_with_its_response_makes_room_for_who_waits(r
     assert (await second.read_response()).body == b"last"
 
 
+async def test_request_that_needs_a_fresh_connection_gets_it_when_the_only_one_is_free(
+    rig: Rig,
+) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        while (message := await peer.read_request()) is not None:
+            up.requests.append(message)
+            if len(up.requests) == 2:
+                await until(lambda: proxy.board.cluster(0)["rq_pending"] == 1)
+                return  # without an answer: sent again, on a connection that served nobody
+            await peer.send(response(message.path.encode()))
+
+    up = rig.upstream(script)
+    proxy = rig.proxy(clusters=[limited(up.port, max_connections=1)])
+    first, second = await rig.client(proxy.port), await rig.client(proxy.port)
+    assert (await first.get("/before")).body == b"/before"
+    await first.send(request("GET", "/again"))
+    await until(lambda: len(up.requests) == 2)
+    assert (await second.get("/between")).body == b"/between"
+    assert (await first.read_response()).body == b"/again"
+    assert [m.path for m in up.requests] == ["/before", "/again", "/between", "/again"]
+
+
 async def test_connection_closes_when_it_idled_for_its_timeout(rig: Rig) -> None:
     up = rig.upstream()
     proxy = rig.proxy(clusters=[limited(up.port, idle_timeout_ms=40)])
