@@ -1,24 +1,17 @@
-"""inotify: tells that something happened in a folder, not what.
-
-Called by ctypes, as Python has no binding for it.
-"""
+"""Tells that something happened in a folder, not what."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import errno
 import logging
-import os
 from collections.abc import Iterable
 
-_MODIFY, _MOVED, _CREATE, _DELETE = 0x2, 0x40 | 0x80, 0x100, 0x200  # linux/inotify.h
-_ONLY_FOLDERS = 0x1000000
-_MASK = _MODIFY | _MOVED | _CREATE | _DELETE | _ONLY_FOLDERS
-_READ_BYTES = 4096
+from asyncinotify import Inotify, Mask, Watch
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_MASK = Mask.MODIFY | Mask.MOVE | Mask.CREATE | Mask.DELETE | Mask.ONLYDIR
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,59 +19,65 @@ class Notices:
     """One inotify descriptor. Where the kernel gives none, `wait` is only a pause."""
 
     def __init__(self) -> None:
-        self._watched: set[int] = set()
+        self._watches: dict[int, Watch] = {}  # by the kernel's number
         self._is_short = False  # the kernel has refused us something, and it was said
-        self._fd: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0:
-            self._tell()
+        self._inotify: Inotify | None = None
+        try:
+            self._inotify = Inotify(sync_timeout=0)
+        except OSError as error:
+            self._tell(error)
 
     def follow(self, folders: Iterable[str]) -> bool:
         """Watch these folders and no others; gives whether there is a new one among them.
 
         The kernel knows folders by inode: one made anew under its old name is a new one.
         """
+        if self._inotify is None:
+            return False
         # a folder that is watched keeps its number, and numbers are never used again
-        numbers = {self._add(folder) for folder in folders} - {-1}
-        news = numbers - self._watched
-        for number in self._watched - numbers:
-            _libc.inotify_rm_watch(self._fd, number)  # fails for a folder that is gone
-        self._watched = numbers
+        watches = {w.wd: w for w in map(self._add, folders) if w is not None}
+        for number in self._watches.keys() - watches.keys():
+            with contextlib.suppress(OSError):  # the folder is gone, and its watch with it
+                self._inotify.rm_watch(self._watches[number])
+        news = watches.keys() - self._watches.keys()
+        self._watches = watches
         return bool(news)
 
     def forget(self) -> None:
         """Drop what was notified so far: the caller is about to look."""
-        with contextlib.suppress(OSError):
-            while os.read(self._fd, _READ_BYTES):
-                pass
+        for _ in self._inotify or ():
+            pass
 
     async def wait(self, timeout_s: float) -> None:
         """Return once there is a notification, or after the timeout."""
-        if self._fd < 0:
+        if self._inotify is None:
             await asyncio.sleep(timeout_s)
             return
         loop = asyncio.get_running_loop()
         noticed = asyncio.Event()
-        loop.add_reader(self._fd, noticed.set)
+        loop.add_reader(self._inotify.fd, noticed.set)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     await noticed.wait()
         finally:
-            loop.remove_reader(self._fd)
+            loop.remove_reader(self._inotify.fd)
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
+        if self._inotify is not None:
+            self._inotify.close()
 
-    def _add(self, folder: str) -> int:
-        """A folder that is not there, or not for us to see, has no number: -1."""
-        number: int = _libc.inotify_add_watch(self._fd, os.fsencode(folder), _MASK)
-        if number < 0 and ctypes.get_errno() == errno.ENOSPC:  # of fs.inotify.max_user_watches
-            self._tell()
-        return number
+    def _add(self, folder: str) -> Watch | None:
+        """None for a folder that is not there, or not for us to see."""
+        assert self._inotify is not None
+        try:
+            return self._inotify.add_watch(folder, _MASK)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:  # of fs.inotify.max_user_watches
+                self._tell(error)
+            return None
 
-    def _tell(self) -> None:
+    def _tell(self, error: OSError) -> None:
         if not self._is_short:
-            reason = os.strerror(ctypes.get_errno())
-            _log.warning("some file changes will be noticed late: inotify: %s", reason)
+            _log.warning("some file changes will be noticed late: inotify: %s", error.strerror)
         self._is_short = True
