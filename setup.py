@@ -41,14 +41,29 @@ def require_profile() -> None:
         )
 
 
-class ProfiledBuild(build_ext):
-    """Put each module's profile where gcc looks for it: beside the object, under its name."""
+class GuidedBuild(build_ext):
+    """A build with counters, or with what they counted.
+
+    Its flags are not the Extension's: Cython writes those into the C, and a profile goes by lines.
+    """
 
     def build_extension(self, ext: Extension) -> None:
+        if PGO == "generate":
+            compile_args = link_args = ["-fprofile-generate", "-fprofile-update=prefer-atomic"]
+        else:
+            # gcc refuses a profile of other source: -Werror=coverage-mismatch is its default
+            compile_args = ["-fprofile-use", "-fprofile-correction", "-Werror=missing-profile"]
+            link_args = []
+            self._place_profile(ext)
+        ext.extra_compile_args = [*ext.extra_compile_args, *compile_args]
+        ext.extra_link_args = [*ext.extra_link_args, *link_args]
+        super().build_extension(ext)
+
+    def _place_profile(self, ext: Extension) -> None:
+        """Put a module's profile where gcc looks for it: beside the object, under its name."""
         beside = Path(self.build_temp, ext.sources[0]).with_suffix(".gcda")
         beside.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROFILE / f"{beside.stem}.gcda", beside)
-        super().build_extension(ext)
 
 
 directives = {
@@ -69,12 +84,6 @@ if SANITIZE:
     link_args += [f"-fsanitize={SANITIZE}"]
 if PGO:
     require_profile()
-if PGO == "generate":
-    compile_args += ["-fprofile-generate", "-fprofile-update=prefer-atomic"]
-    link_args += ["-fprofile-generate"]
-elif PGO:
-    # gcc refuses a profile of other source by itself (-Werror=coverage-mismatch is its default)
-    compile_args += ["-fprofile-use", "-fprofile-correction", "-Werror=missing-profile"]
 
 modules = {f"meshproxy._fast.{path.stem}": path for path in fast}
 if "fuzzer" in SANITIZE:
@@ -100,5 +109,5 @@ setup(
     ),
     # counters or their profile: objects of both have the same names
     options={"build": {"build_base": BASE}, "build_ext": {"force": bool(PGO)}},
-    cmdclass={"build_ext": ProfiledBuild} if PGO not in ("", "generate") else {},
+    cmdclass={"build_ext": GuidedBuild} if PGO else {},
 )
