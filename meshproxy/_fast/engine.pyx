@@ -160,6 +160,8 @@ cdef class Engine:
         downstreams = upstreams = sessions = idle = 0
         pools = set()
         for h in self.handlers():
+            if h.is_departing:
+                broken.append("a message waits outside of a batch")
             if isinstance(h, Http1Downstream):
                 d = <Http1Downstream>h
                 downstreams += 1
@@ -182,6 +184,8 @@ cdef class Engine:
                     broken.append("an upstream buffer")
             elif isinstance(h, RelaySide):
                 sessions += 1
+        if self.rt.reactor.outbox.count:
+            broken.append("the outbox is not empty")
         if downstreams + sessions // 2 != self.rt.downstream_count:
             broken.append(f"{downstreams} downstream connections, counted {self.rt.downstream_count}")
         if sum([(<Pool>p).idle_count for p in pools]) != idle:
