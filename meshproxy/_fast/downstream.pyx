@@ -523,8 +523,8 @@ cdef class Http1Downstream(Downstream):
         self.put(p, n)
         return self.put(b"\r\n", 2)
 
-    cdef Transport bulk_taker(self):
-        return self if not self.encodes_chunks and self.out is None and self.fd >= 0 else None
+    cdef bint takes_bulk(self) noexcept:
+        return not self.encodes_chunks and self.out is None and self.fd >= 0
 
     cdef int respond_trailers(self, Buffer lines) except -1:
         if not self.encodes_chunks:

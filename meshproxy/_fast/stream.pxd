@@ -35,7 +35,7 @@ cdef class Downstream(Transport):
     cdef int respond_head(self, ResponseHead* h, bint has_body, int64_t service_ms, bytes lines) except -1
     cdef int respond_informational(self, ResponseHead* h) except -1
     cdef int respond_body(self, const char* p, size_t n) except -1
-    cdef Transport bulk_taker(self)    # itself, if body bytes may be sent as they are and none wait; else None
+    cdef bint takes_bulk(self) noexcept    # body bytes may be sent as they are, and none wait
     cdef int respond_trailers(self, Buffer lines) except -1            # borrowed; the body is over
     cdef SendResult respond_flush(self, bint is_complete) except? SEND_FAILED
     # A reply of the proxy's own; `stream` None for a head that was no request.

@@ -47,8 +47,8 @@ cdef class Downstream(Transport):
     cdef int respond_body(self, const char* p, size_t n) except -1:
         return 0
 
-    cdef Transport bulk_taker(self):
-        return None
+    cdef bint takes_bulk(self) noexcept:
+        return False
 
     cdef int respond_trailers(self, Buffer lines) except -1:
         return 0
@@ -412,8 +412,8 @@ cdef class Stream(Attempts):
         self.response_bytes += n
         return self.downstream.respond_body(p, n)
 
-    cdef Transport bulk_taker(self):
-        return self.downstream.bulk_taker() if not self.is_discarding else None
+    cdef bint may_pipe_response(self) noexcept:
+        return not self.is_discarding and self.downstream.takes_bulk()
 
     cdef int on_response_bulk(self, size_t n, bint is_complete) except -1:
         cdef SendResult sent

@@ -70,7 +70,6 @@ cdef class Transport(Handler):
         cdef ssize_t n = self.rt.pipe.fill(self.fd, most)
         if n > 0:
             self.rt.reactor.outbox.empty()
-            self.rt.column.spliced_bytes += <uint64_t>n
             return n
         if n < 0 and (errno == EINVAL or errno == ENOSYS or errno == EPERM or errno == EBADF):
             self.rt.pipe.close()       # not here, or not allowed
@@ -82,12 +81,14 @@ cdef class Transport(Handler):
 
     cdef SendResult send_piped(self) except? SEND_FAILED:
         cdef Pipe pipe = self.rt.pipe
+        cdef size_t filled = pipe.held
         if self.is_departing:
             self.rt.reactor.outbox.empty()
         if self.out is not None:
             pipe.keep(self.out)
             return SEND_PENDING
         pipe.send(self.fd)
+        self.rt.column.spliced_bytes += filled - pipe.held
         if pipe.held == 0:
             return SEND_DONE
         if errno != EAGAIN:

@@ -51,8 +51,8 @@ cdef class UpstreamSink(Handler):
     cdef int on_response_flush(self, bint is_complete, bint reusable) except -1
     cdef int on_upstream_reset(self, Detail detail) except -1      # the connection died; it is closed already
     cdef int on_upstream_drained(self) except -1               # pending request bytes have left
-    # Who takes the body as it is, so that it need not be copied; None: nobody, on_response_body wants to see it.
-    cdef Transport bulk_taker(self)
+    # The body may go through the worker's pipe; if not, on_response_body has to see it.
+    cdef bint may_pipe_response(self) noexcept
     # n bytes of the body are in the worker's pipe, behind those of on_response_body; a flush follows the last.
     cdef int on_response_bulk(self, size_t n, bint is_complete) except -1
     cdef bint is_response_paused(self) noexcept
@@ -97,7 +97,7 @@ cdef class UpstreamConnection(Transport):
     cdef size_t unacknowledged(self) noexcept
     cdef int read_loop(self) except -1
     cdef size_t read_size(self) noexcept
-    cdef bint may_pipe(self) except -1
+    cdef bint may_pipe(self) noexcept
     cdef ssize_t receive_bulk(self) noexcept
     cdef int pass_bulk(self, size_t n) except -1
     cdef int resume(self) except -1

@@ -52,8 +52,8 @@ cdef class UpstreamSink(Handler):
     cdef int on_upstream_drained(self) except -1:
         return 0
 
-    cdef Transport bulk_taker(self):
-        return None
+    cdef bint may_pipe_response(self) noexcept:
+        return False
 
     cdef int on_response_bulk(self, size_t n, bint is_complete) except -1:
         return 0
@@ -286,9 +286,9 @@ cdef class UpstreamConnection(Transport):
     cdef size_t read_size(self) noexcept:
         return HEAD_READ if self.expects_bulk and self.stage == RESP_HEAD and self.partial is None else SCRATCH_BYTES
 
-    cdef bint may_pipe(self) except -1:
+    cdef bint may_pipe(self) noexcept:
         return self.stage == RESP_LENGTH and self.body_left >= BULK_BYTES and self.rt.pipe.is_open() and (
-            self.sink.bulk_taker() is not None)
+            self.sink.may_pipe_response())
 
     cdef ssize_t receive_bulk(self) noexcept:
         return self.receive_piped(<size_t>min(self.body_left, <int64_t>SCRATCH_BYTES))
@@ -351,8 +351,8 @@ cdef class UpstreamConnection(Transport):
         # Bytes behind the response: nobody asked for them, and they must not answer the next request.
         if self.stage == RESP_DONE:
             return sink.on_response_flush(True, self.keep_alive and n == 0 and self.is_drained())
-        # More of a large body is there: it leaves with what was read before it, not behind a small packet.
-        if self.is_readable and self.may_pipe():
+        # More of a large body is there: it leaves with the little that was read, not behind a small packet.
+        if self.is_readable and self.rt.gathered < BULK_BYTES and self.may_pipe():
             piped = self.receive_bulk()
             if piped > 0:
                 return self.pass_bulk(<size_t>piped)
