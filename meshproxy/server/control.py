@@ -96,6 +96,7 @@ class Control:
         self._exit: asyncio.Future[int] = asyncio.get_event_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._checker: Checker | None = None
+        self._turns = priority.Turns()
 
     async def run(self) -> int:
         options = self._options
@@ -300,17 +301,19 @@ class Control:
     def _take_over(self, change: Callable[[], _News]) -> _News | None:
         """Make a change of the configuration, say what is new and send what it is for traffic."""
         before = self.snapshot
-        try:
-            update, problems = change()
-        except Exception:  # a bug of ours: the next change must find us at work
-            _log.exception("internal error in a reload; generation %d stays", before["generation"])
-            return None
-        say(*_urgent(problems))
-        if update is not None:
-            clear_new_slots(self.scoreboard, before, update)
-            self._live_supervisor.send_update(update)
-            for line in self.hash_moves.follow(before, update):
-                _log.info("%s", line)
+        with self._turns.taken():
+            try:
+                update, problems = change()
+            except Exception:  # a bug of ours: the next change must find us at work
+                generation = before["generation"]
+                _log.exception("internal error in a reload; generation %d stays", generation)
+                return None
+            say(*_urgent(problems))
+            if update is not None:
+                clear_new_slots(self.scoreboard, before, update)
+                self._live_supervisor.send_update(update)
+                for line in self.hash_moves.follow(before, update):
+                    _log.info("%s", line)
         return update, problems
 
     # signals
