@@ -1,7 +1,7 @@
 """Count what one request costs the engine: python -m benchmarks.counted [--update].
 
 One keep-alive connection, one request after the other, so every run takes the same steps.
-Instructions are those within the reactor (callgrind), socket calls are strace's, Python objects
+Instructions are those that serve events (callgrind), socket calls are strace's, Python objects
 are calls of CPython's allocator. With --options '{"via": "edge"}' the engine has these options,
 and what is counted is shown beside that file.
 Fails when a count exceeds expected.json by more than 3 %; instructions count only where compiler

@@ -142,8 +142,6 @@ cdef class Reactor:
                 i = 0
                 while i < n:
                     i = self.dispatch(events, i, n)
-                if self.outbox.count:
-                    self.outbox.empty()
                 if self.again_list:
                     self.serve_again()
             self.serve_timers()
@@ -160,7 +158,7 @@ cdef class Reactor:
             self.on_batch_end()
         self.schedule_wakeup()
 
-    # Delivers events[i..n) until one raises; returns where to go on.
+    # Delivers events[i..n) until one raises, and what they left in the outbox; returns where to go on.
     cdef int dispatch(self, epoll_event* events, int i, int n) except -1:
         cdef int fd
         cdef Registration* slot
@@ -179,6 +177,8 @@ cdef class Reactor:
                         self.outbox.empty()
                     h.on_event(events[i].events)
                 i += 1
+            if self.outbox.count:
+                self.outbox.empty()
         except BaseException as e:
             self.report(e, h)
             i += 1
