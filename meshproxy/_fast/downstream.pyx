@@ -13,6 +13,7 @@ from .encode cimport *
 from .headers cimport MAX_HEADERS, table_find, table_names_fields
 from .http1 cimport *
 from .intake cimport INTAKE_REDIRECT, INTAKE_TAKEN, INTAKE_TOO_LARGE, IntakeVerdict
+from .logged cimport log_line
 from .normalize cimport head_is_normal
 from .reason cimport reason_json, reason_text, wants_json
 from .runtime cimport BULK_BYTES, GATHER_SIDE, INLINE_BYTES, SCRATCH_BYTES
@@ -443,6 +444,7 @@ cdef class Http1Downstream(Downstream):
 
     cdef int refuse_with(self, uint32_t status, uint32_t flag, Detail detail, bytes text, bytes lines) except -1:
         cdef LogEntry e
+        cdef Buffer held = self.held   # may have the head
         self.must_close = True
         self.held = None
         self.rt.begin_send()
@@ -455,7 +457,7 @@ cdef class Http1Downstream(Downstream):
             e.flags = flag
             e.detail = detail
             e.bytes_sent = len(text)
-            e.minor = 1
+            log_line(&e, &self.rt.request)
             e.remote.p = self.remote_text(&e.remote.n)
             self.rt.log.record(&e)
             self.rt.reactor.batch_end_wanted = True

@@ -22,6 +22,7 @@ cdef enum HopWish:
 
 cdef struct RequestHead:
     RequestView view
+    bint has_line                    # method_name, target and minor were understood, whatever the result
     int minor                        # HTTP/1.minor
     uint32_t head_len                # bytes of the head
     BodyFraming framing

@@ -187,6 +187,7 @@ cdef int parse_request_line(RequestHead* h, const char* base, uint32_t at, uint3
             return request_bad(h, 400, DETAIL_CODEC_ERROR)
         return request_bad(h, 505, DETAIL_BAD_VERSION)
     h.minor = base[version + 7] - c'0'
+    h.has_line = True
     return 1
 
 
@@ -284,6 +285,7 @@ cdef int request_parse(RequestHead* h, const char* base, uint32_t size, uint32_t
     cdef RequestView* v = &h.view
     v.base = base
     v.method = METHOD_OTHER
+    h.has_line = False
     table_clear(&v.headers)
     # An empty line before the request line is skipped (RFC 9112 2.2).
     while at + 1 < size and at < 4 and base[at] == b'\r' and base[at + 1] == b'\n':

@@ -4,6 +4,7 @@ from .buffer cimport Buffer
 from .cluster cimport Cluster
 from .endpoint cimport Endpoint
 from .headers cimport RequestView
+from .http1 cimport RequestHead
 from .route cimport Route
 from .types cimport Span
 
@@ -24,5 +25,7 @@ cdef class LoggedRequest:
     cdef int copy(self, const char* base, Span s, Span* kept) except -1
     cdef int copy_field(self, const RequestView* v, int i, Span* kept) except -1
 
+# What is known of a head that became no request; borrowed.
+cdef void log_line(LogEntry* e, const RequestHead* h) noexcept
 # Where the request went; each may be None. The entry borrows their names.
 cdef void log_target(LogEntry* e, Route route, Cluster cluster, Endpoint endpoint) noexcept

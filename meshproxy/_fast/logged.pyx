@@ -56,6 +56,16 @@ cdef void put(Buffer text, LogText* out, Span s) noexcept:
     out.n = s.len
 
 
+cdef void log_line(LogEntry* e, const RequestHead* h) noexcept:
+    e.minor = 1
+    if h.has_line:
+        e.minor = h.minor
+        e.method.p = h.view.base + h.view.method_name.off
+        e.method.n = h.view.method_name.len
+        e.path.p = h.view.base + h.view.target.off
+        e.path.n = h.view.target.len
+
+
 cdef void log_target(LogEntry* e, Route route, Cluster cluster, Endpoint endpoint) noexcept:
     if route is not None:
         put_bytes(&e.route, route.log_name)

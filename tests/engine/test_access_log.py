@@ -146,6 +146,22 @@ async def test_bad_request_is_logged_without_a_word_of_it(rig: Rig, access_log: 
 
 
 @both
+@pytest.mark.parametrize("at_once", [True, False], ids=["whole", "dribbled"])
+async def test_refused_head_is_logged_with_what_was_understood_of_it(
+    rig: Rig, access_log: str, at_once: bool
+) -> None:
+    proxy = rig.proxy(rig.refused_port(), access_log=access_log)
+    client = await rig.client(proxy.port)
+    data = b"PUT /a?b=1 HTTP/1.0\r\nHost: web\r\nBad field\r\n\r\n"
+    await (client.send(data) if at_once else client.dribble(data))
+    assert (await client.read_response()).status == 400
+    await until(proxy.log_lines)
+    (line,) = [parse(line, access_log) for line in proxy.log_lines()]
+    assert (line["status"], line["flags"], line["details"]) == ("400", "DPE", "http1.codec_error")
+    assert (line["method"], line["path"], line["protocol"]) == ("PUT", "/a?b=1", "HTTP/1.0")
+
+
+@both
 async def test_client_abort_is_logged_with_who_left(rig: Rig, access_log: str) -> None:
     async def script(peer: Peer, up: Upstream) -> None:
         up.requests.append(await peer.next_request())
