@@ -23,6 +23,7 @@ OTHER_BYTES = 150_001
 OTHER_UPLOAD = b"other" * 4_000
 # One read of a head, a piece for the pipe, a body for it, one read.
 EDGES = (4 * KIB, 16 * KIB, 32 * KIB, 64 * KIB, 256 * KIB, 512 * KIB)
+SWITCH = head("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket")
 SURPLUS = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 
 
@@ -291,3 +292,81 @@ def test_exchanges_deliver_every_byte_or_the_failure_that_is_due(
 ) -> None:
     rig = Rig(kind)
     rig.run(Play(drawn, is_single).run, {"rig": rig})
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What both ends of a relayed connection say at once, and how they listen."""
+
+    says: tuple[list[int], list[int]]  # by client and upstream: sizes of what is sent at once
+    is_late: tuple[bool, bool]
+    leaves_at: int  # bytes the client has when it resets; -1: never
+
+    async def end(self, peer: Peer, own: int) -> bytes:
+        sending = asyncio.create_task(self.speak(peer, own))
+        got = bytearray()
+        try:
+            while data := await peer.recv(4096 if self.is_late[own] else 65536):
+                got += data
+                if own == 0 and 0 <= self.leaves_at <= len(got):
+                    peer.reset()
+                    break
+                if self.is_late[own]:
+                    await asyncio.sleep(0)
+        finally:
+            await asyncio.gather(sending, return_exceptions=True)
+        return bytes(got)
+
+    async def speak(self, peer: Peer, own: int) -> None:
+        for size in self.says[own]:
+            await peer.send(bytes_of(size))
+            await asyncio.sleep(0)
+        peer.half_close()
+
+    def said(self, own: int) -> bytes:
+        return b"".join(bytes_of(size) for size in self.says[own])
+
+
+talks = st.builds(
+    Talk,
+    says=st.tuples(*2 * [st.lists(sizes, max_size=3)]),
+    is_late=st.tuples(st.booleans(), st.booleans()),
+    leaves_at=st.just(-1) | offsets,
+)
+
+
+async def relay_at_once(rig: Rig, drawn: list[Talk], is_upgrade: bool) -> None:
+    async def serve(peer: Peer, up: Upstream) -> None:
+        if is_upgrade:
+            await peer.recv_until(b"\r\n\r\n")
+            await peer.send(SWITCH)
+        talk = drawn[int(await peer.recv_until(b"\n"))]
+        got = await talk.end(peer, 1)
+        assert talk.said(0).startswith(got)
+        assert talk.leaves_at >= 0 or got == talk.said(0)
+
+    async def call(number: int, talk: Talk) -> None:
+        client = await rig.client(port, rcvbuf=SMALL_BUFFER if talk.is_late[0] else 0)
+        if is_upgrade:
+            await client.send(request("GET", "/", "Connection: Upgrade", "Upgrade: websocket"))
+            assert (await client.read_response()).status == 101
+        await client.send(b"%d\n" % number)
+        got = await talk.end(client, 0)
+        assert talk.said(1).startswith(got)
+        assert talk.leaves_at >= 0 or got == talk.said(1)
+
+    up = rig.upstream(serve)
+    proxy = rig.proxy(up.port) if is_upgrade else rig.tcp_proxy(up.port)
+    port = proxy.port if is_upgrade else proxy.tcp_port
+    async with asyncio.timeout(HANG_S):
+        await asyncio.gather(*(call(number, talk) for number, talk in enumerate(drawn)))
+
+
+@pytest.mark.parametrize("is_upgrade", [False, True], ids=["l4", "upgrade"])
+@bounded(60)
+@given(st.lists(talks, min_size=1, max_size=3))
+def test_relayed_connections_carry_both_ways_at_once_what_was_said(
+    is_upgrade: bool, drawn: list[Talk]
+) -> None:
+    rig = Rig("uvloop")
+    rig.run(relay_at_once, {"rig": rig, "drawn": drawn, "is_upgrade": is_upgrade})
