@@ -45,14 +45,23 @@ cdef extern from *:
         for (; i < n; i++) if (!mp_value_byte_ok((uint8_t)p[i])) return 0;
         return 1;
     }
-    /* Printable ASCII without quote and backslash. No early exit: it vectorises. */
+    /* High bits of the bytes that are not printable ASCII, or are a quote or a backslash. What carries and borrows
+     * set beyond them is above a byte that is one of them, so that zero is exact. */
+    static inline uint64_t mp_not_plain(uint64_t x) {
+        const uint64_t one = 0x0101010101010101ULL;
+        uint64_t quote = x ^ (one * '"'), slash = x ^ (one * '\\\\');
+        return (x | (x + one) | (x - one * 0x20) | ((quote - one) & ~quote) | ((slash - one) & ~slash)) & (one * 0x80);
+    }
     static inline int mp_is_plain(const char *p, size_t n) {
-        uint8_t bad = 0;
-        for (size_t i = 0; i < n; i++) {
-            uint8_t c = (uint8_t)p[i];
-            bad |= (uint8_t)((c < 0x20) | (c > 0x7e) | (c == '"') | (c == '\\\\'));
+        uint64_t x, found = 0;
+        size_t i = 0;
+        if (n < 8) {
+            for (; i < n; i++) found |= mp_not_plain((uint8_t)p[i] | 0x2020202020202000ULL);
+            return !found;
         }
-        return !bad;
+        for (; i + 8 < n; i += 8) { memcpy(&x, p + i, 8); found |= mp_not_plain(x); }
+        memcpy(&x, p + n - 8, 8);
+        return !(found | mp_not_plain(x));
     }
     static inline int mp_ieq(const char *a, const char *b, size_t n) {
         for (size_t i = 0; i < n; i++)

@@ -241,6 +241,10 @@ def value_ok(bytes data):
     return bool(scan_value_ok(data, len(data)))
 
 
+def is_plain(bytes data):
+    return bool(scan_is_plain(data, len(data)))
+
+
 def same_text(bytes a, bytes b):
     return len(a) == len(b) and bool(scan_ieq(a, b, len(a)))
 

@@ -37,6 +37,18 @@ def test_value_ok_sees_a_bad_byte_anywhere(probe: ModuleType, width: int) -> Non
     assert probe.value_ok(b"") is True
 
 
+@pytest.mark.parametrize("width", [1, 2, 7, 8, 9, 15, 16, 17, 24])
+def test_is_plain_sees_a_byte_to_escape_anywhere(probe: ModuleType, width: int) -> None:
+    bad = {*range(0x20), *range(0x7F, 0x100), ord('"'), ord("\\")}
+    for code in range(256):
+        for at in range(width):
+            for around in (b" ", b"~", b"!", b"#"):  # what stands beside the refused ones
+                data = bytearray(around * width)
+                data[at] = code
+                assert probe.is_plain(bytes(data)) is (code not in bad)
+    assert probe.is_plain(b"") is True
+
+
 def test_lower_changes_letters_alone(probe: ModuleType) -> None:
     for code in range(256):
         assert probe.lower(code) == bytes([code]).lower()[0]
