@@ -341,6 +341,9 @@ cdef class Http1Downstream(Downstream):
             self.set_deadline(self.rt.reactor.now_us + self.rt.bounds.body_idle_us)
         if self.rt.bounds.stream_us and self.rt.reactor.now_us + self.rt.bounds.stream_us < self.timer.deadline_us:
             self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.rt.bounds.stream_us)
+        # While nobody asked it may have been put off by an hour.
+        elif self.timer.deadline_us > self.rt.reactor.now_us + 2 * self.check_us():
+            self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.check_us())
         stream = new_stream(self.rt, self)
         self.stream = stream
         stream.start(h, verdict == INTAKE_REDIRECT)

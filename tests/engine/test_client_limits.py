@@ -172,13 +172,16 @@ async def test_slow_upstream_is_not_the_clients_idle_body(rig: Rig) -> None:
     assert exceeded(proxy) == {}
 
 
-async def test_client_that_does_not_read_its_response_is_let_go(rig: Rig) -> None:
+@pytest.mark.parametrize("first_byte", [20, 60_000])
+async def test_client_that_does_not_read_its_response_is_let_go(rig: Rig, first_byte: int) -> None:
+    """However far ahead the timer of a silent connection stood."""
+
     async def script(peer: Peer, up: Upstream) -> None:
         await peer.next_request()
         await peer.send(response(b"x" * 32 * MIB))
 
     up = rig.upstream(script)
-    proxy = limited(rig, up.port, body_idle=30, first_byte=20)
+    proxy = limited(rig, up.port, body_idle=30, first_byte=first_byte)
     client = await rig.client(proxy.port, rcvbuf=4096)
     await client.send(request())
     await until(lambda: proxy.engine.active == 0)
