@@ -20,7 +20,7 @@ from typing import Any
 # leaves a tenth of a busy core; docs/performance.md has what it gains
 STEP = 10
 TURN_S = 0.00015
-MOST_TURNS = 10  # on a core that is never idle each costs a change some 10 ms
+MOST_TURNS = 40  # on a core that is never idle each costs a change some 10 ms
 
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
 
