@@ -63,8 +63,8 @@ cdef class Upgraded(Relay):
         self.part()
         self.sink = None
         self.rt.column.upgrades_active -= 1
-        self.upstream.close_now()
         try:
+            self.upstream.give_up()
             sink.on_relay_end()
         except Exception as e:
             self.rt.reactor.loop.call_exception_handler(

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from support.engine import Peer, Rig, Upstream, cluster, request, response, route, until
+from support.engine import Peer, Rig, Upstream, cluster, head, request, response, route, until
 
 NONE = dict.fromkeys(
     (
@@ -120,6 +120,28 @@ async def test_request_that_needs_a_fresh_connection_gets_it_when_the_only_one_i
     assert (await second.get("/between")).body == b"/between"
     assert (await first.read_response()).body == b"/again"
     assert [m.path for m in up.requests] == ["/before", "/again", "/between", "/again"]
+
+
+async def test_upgraded_connection_that_ends_makes_room_for_who_waits(rig: Rig) -> None:
+    upgrade = ("Connection: upgrade", "Upgrade: echo")
+
+    async def script(peer: Peer, up: Upstream) -> None:
+        while (message := await peer.read_request()) is not None:
+            if message.path == "/upgraded":
+                await peer.send(head("HTTP/1.1 101 Ok", *upgrade))
+                await peer.recv_all()
+                return
+            await peer.send(response(b"served"))
+
+    up = rig.upstream(script)
+    proxy = rig.proxy(clusters=[limited(up.port, max_connections=1)])
+    first, second = await rig.client(proxy.port), await rig.client(proxy.port)
+    await first.send(request("GET", "/upgraded", *upgrade))
+    assert (await first.read_response()).status == 101
+    await second.send(request("GET", "/waits"))
+    await until(lambda: proxy.board.cluster(0)["rq_pending"] == 1)
+    first.close()
+    assert (await second.read_response()).body == b"served"
 
 
 async def test_connection_closes_when_it_idled_for_its_timeout(rig: Rig) -> None:
