@@ -79,6 +79,7 @@ cdef class Http1Downstream(Downstream):
     cdef int put(self, const char* p, size_t n) except -1
     cdef bytes remote_ip(self)
     cdef int enter_head(self) except -1
+    cdef int close_when_sent(self) except -1
     cdef int begin_close(self) except -1
     cdef int linger(self) except -1
     cdef void close_now(self) noexcept

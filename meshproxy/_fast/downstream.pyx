@@ -162,6 +162,9 @@ cdef class Http1Downstream(Downstream):
                 if self.stream is not None:
                     self.stream.on_downstream_drained()
                 elif self.must_close:
+                    # Else begin_close() would leave unread what this same event tells of.
+                    if events & EPOLLIN:
+                        self.is_readable = True
                     return self.begin_close()
                 else:
                     self.rt.reactor.again(self)
@@ -342,7 +345,7 @@ cdef class Http1Downstream(Downstream):
         if self.rt.bounds.stream_us and self.rt.reactor.now_us + self.rt.bounds.stream_us < self.timer.deadline_us:
             self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.rt.bounds.stream_us)
         # While nobody asked it may have been put off by an hour.
-        elif self.timer.deadline_us > self.rt.reactor.now_us + 2 * self.check_us():
+        if self.timer.deadline_us > self.rt.reactor.now_us + 2 * self.check_us():
             self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.check_us())
         stream = new_stream(self.rt, self)
         self.stream = stream
@@ -465,9 +468,7 @@ cdef class Http1Downstream(Downstream):
             self.rt.log.record(&e)
             self.rt.reactor.batch_end_wanted = True
         self.state = DS_LINGER
-        if self.out is None:
-            return self.begin_close()
-        return 0
+        return self.close_when_sent()
 
     cdef int respond_informational(self, ResponseHead* h) except -1:
         cdef char* out
@@ -598,9 +599,7 @@ cdef class Http1Downstream(Downstream):
             self.must_close = True
             if not is_clean:
                 self.state = DS_LINGER
-            if self.out is None:
-                return self.begin_close()
-            return 0
+            return self.close_when_sent()
         return self.enter_head()
 
     cdef Buffer leave_http(self):
@@ -621,6 +620,12 @@ cdef class Http1Downstream(Downstream):
         if not self.is_processing and (self.held is not None or self.is_readable or self.rt.is_draining):
             return self.rt.reactor.again(self)
         return 0
+
+    # The timer finds who never reads the rest; it may have just fired, and then is not armed.
+    cdef int close_when_sent(self) except -1:
+        if self.out is None:
+            return self.begin_close()
+        return self.set_deadline(self.rt.reactor.now_us + self.check_us())
 
     # Everything is sent. A client that may still be sending is listened to for a while: closing at once would
     # make the kernel send RST, which destroys the reply on its way (RFC 9112 9.6).

@@ -172,8 +172,10 @@ async def test_slow_upstream_is_not_the_clients_idle_body(rig: Rig) -> None:
     assert exceeded(proxy) == {}
 
 
-@pytest.mark.parametrize("first_byte", [20, 60_000])
-async def test_client_that_does_not_read_its_response_is_let_go(rig: Rig, first_byte: int) -> None:
+@pytest.mark.parametrize(("first_byte", "stream_time"), [(20, 0), (60_000, 0), (60_000, 50_000)])
+async def test_client_that_does_not_read_its_response_is_let_go(
+    rig: Rig, first_byte: int, stream_time: int
+) -> None:
     """However far ahead the timer of a silent connection stood."""
 
     async def script(peer: Peer, up: Upstream) -> None:
@@ -181,7 +183,7 @@ async def test_client_that_does_not_read_its_response_is_let_go(rig: Rig, first_
         await peer.send(response(b"x" * 32 * MIB))
 
     up = rig.upstream(script)
-    proxy = limited(rig, up.port, body_idle=30, first_byte=first_byte)
+    proxy = limited(rig, up.port, body_idle=30, first_byte=first_byte, stream_time=stream_time)
     client = await rig.client(proxy.port, rcvbuf=4096)
     await client.send(request())
     await until(lambda: proxy.engine.active == 0)
@@ -215,6 +217,22 @@ async def test_stream_that_never_ends_is_cut_at_its_longest_time(rig: Rig) -> No
     await client.send(request())
     assert not (await client.recv_all()).endswith(b"0\r\n\r\n")
     assert proxy.codes() == {(200, "DT"): 1}
+
+
+async def test_client_that_reads_no_more_of_a_response_cut_at_its_longest_time_is_let_go(
+    rig: Rig,
+) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        await peer.next_request()
+        await peer.send(response(b"x" * 32 * MIB))
+
+    up = rig.upstream(script)
+    proxy = limited(rig, up.port, stream_time=50, body_idle=30)
+    client = await rig.client(proxy.port, rcvbuf=4096)
+    await client.send(request())
+    await until(lambda: proxy.codes() == {(200, "DT"): 1})
+    await until(lambda: proxy.engine.active == 0)
+    assert exceeded(proxy) == {"stream-time": 1, "body-idle": 1}
 
 
 async def test_connection_says_close_at_its_last_request(rig: Rig) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import pytest
-from support.engine import Peer, Rig, Upstream, replies, request, response, until
+from support.engine import Peer, Rig, Upstream, replies, request, response, route, until
 
 
 async def answer_or_hold(peer: Peer, up: Upstream) -> None:
@@ -78,6 +81,23 @@ async def test_connection_close_from_client_closes_it_and_keeps_the_upstream(rig
     again = await rig.client(proxy.port)
     await again.get()
     assert len(up.peers) == 1
+
+
+async def test_client_that_says_more_as_its_last_response_leaves_gets_all_of_it(rig: Rig) -> None:
+    body = b"x" * (4 << 20)
+    answers: Any = {**route(), "direct_response": {"status": 200, "body": body}}
+    proxy = rig.proxy(clusters=[], routes=[answers])
+    client = await rig.client(proxy.port, rcvbuf=4096)
+    await client.send(request("GET", "/", "Connection: close"))
+    await until(lambda: proxy.board.process()["downstream_rq_total"] == 1)
+    # Room for the rest and more bytes, in one event.
+    got = bytearray()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            got += client.sock.recv(65536)
+    client.sock.send(b"GET / HTTP/1.1")
+    got += await client.recv_all()
+    assert bytes(got).partition(b"\r\n\r\n")[2] == body
 
 
 @pytest.mark.parametrize("field", ["Connection: close", "connection: Close, x-other"])
