@@ -132,7 +132,7 @@ cdef class Http1Downstream(Downstream):
                     BOUND_STREAM_TIME, now - stream.start_us))
             next = min(next, stream.start_us + longest)
         if self.state == DS_BODY and self.rt.bounds.body_idle_us:
-            if stream.is_request_paused():
+            if stream.is_request_paused() and not self.peer_closed:
                 self.deadline_us = now + self.rt.bounds.body_idle_us
             elif now >= self.deadline_us:
                 return self.end_stream(408, FLAG_SI, DETAIL_STREAM_IDLE, self.rt.exceeded(

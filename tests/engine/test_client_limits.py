@@ -172,6 +172,18 @@ async def test_slow_upstream_is_not_the_clients_idle_body(rig: Rig) -> None:
     assert exceeded(proxy) == {}
 
 
+async def test_client_that_left_while_its_body_is_not_read_is_let_go(rig: Rig) -> None:
+    limits = {"body-idle": 30, "pending": 4096}
+    port = rig.blackhole_port()
+    proxy = rig.proxy(port, connect_timeout_ms=3_600_000, options={"limits": limits})
+    client = await rig.client(proxy.port)
+    await client.send(request("POST", "/", "Content-Length: 1000000") + b"a" * 8192)
+    client.half_close()
+    assert (await client.read_response()).status == 408
+    assert await client.recv_all() == b""
+    assert exceeded(proxy) == {"body-idle": 1}
+
+
 @pytest.mark.parametrize(("first_byte", "stream_time"), [(20, 0), (60_000, 0), (60_000, 50_000)])
 async def test_client_that_does_not_read_its_response_is_let_go(
     rig: Rig, first_byte: int, stream_time: int
