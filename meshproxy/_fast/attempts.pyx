@@ -349,7 +349,7 @@ cdef class Attempts(UpstreamSink):
     # Runs while an attempt waits for its response; the route's own timeout ends all of them.
     cdef int arm_try_timer(self) except -1:
         cdef RetryPolicy policy = self.route.retry
-        if policy is None or policy.per_try_timeout_us == 0 or (
+        if self.response_started or policy is None or policy.per_try_timeout_us == 0 or (
                 self.route.timeout_us and policy.per_try_timeout_us >= self.route.timeout_us):
             return 0
         return self.rt.reactor.arm(&self.try_timer, self.rt.reactor.now_us + policy.per_try_timeout_us)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.engine import Peer, Rig, Upstream, answer, cluster, request, response, route, until
+from support.engine import (
+    Peer,
+    Rig,
+    Upstream,
+    answer,
+    cluster,
+    head,
+    request,
+    response,
+    route,
+    settle,
+    until,
+)
 
 RETRY = {
     "attempts": 2,
@@ -126,6 +138,31 @@ async def test_per_try_timeout_ends_an_attempt(rig: Rig) -> None:
     assert len(up.requests) == 2
     assert proxy.codes() == {(504, "URX,UT"): 1}
     assert proxy.board.cluster_retries(0)["per_try_timeout"] == 1
+
+
+async def test_per_try_timeout_leaves_a_response_that_began_before_its_request_ended(
+    rig: Rig,
+) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        message = await peer.read_request_head()
+        if message is not None and message.path == "/early":
+            await peer.send(head("HTTP/1.1 200 OK", "Content-Length: 8") + b"half")
+            assert await peer.recv_exactly(4) == b"body"
+            await until(lambda: up.name == "go")
+            await peer.send(b"rest")
+        await peer.recv_all()
+
+    up = rig.upstream(script)
+    rule = retrying(per_try_timeout_ms=50, attempts=1)
+    proxy = rig.proxy(clusters=[cluster(0, up.port)], routes=[rule])
+    client, later = await rig.client(proxy.port), await rig.client(proxy.port)
+    await client.send(request("POST", "/early", "Content-Length: 4"))
+    assert (await client.recv_until(b"half")).startswith(b"HTTP/1.1 200 ")
+    await client.send(b"body")
+    await settle(proxy)
+    assert (await later.get("/late")).status == 504  # its time began behind that of the first
+    up.name = "go"
+    assert await client.recv_all() == b"rest"
 
 
 async def test_requests_beyond_the_limit_overflow_at_once(rig: Rig) -> None:
