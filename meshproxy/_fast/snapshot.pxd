@@ -11,6 +11,7 @@ from .schedule cimport Schedule
 from .scoreboard cimport Cursor, Scoreboard
 
 cdef class Binding:
+    cdef object id                 # the listener's; None = no listener
     cdef readonly bint is_tcp
     cdef readonly int virtual_host # -1 = by Host
     cdef readonly int cluster      # tcp only; -1 = refuse
@@ -31,7 +32,8 @@ cdef class Snapshot:
     cdef dict bindings             # listener id -> Binding
     cdef readonly list retired     # Endpoints of the previous snapshot that this one no longer names
 
-    # None: no virtual host (outcome no_route).
+    # None: no virtual host (outcome no_route). A connection may outlive the virtual host that its listener was bound
+    # to, which may come back by another id; ids are not given twice.
     cdef VirtualHost host_of(self, const RequestView* v, Binding binding)
     # None: unknown or removed cluster id (outcome no_cluster).
     cdef Cluster cluster_of(self, Route route, int arm)

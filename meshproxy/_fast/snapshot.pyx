@@ -29,6 +29,7 @@ CORS_RESPONSE = (<bytes>detail_text(DETAIL_CORS_RESPONSE)).decode()
 @cython.final
 cdef class Binding:
     def __cinit__(self, data=None, Scoreboard scoreboard=None):
+        self.id = data["id"] if data is not None else None
         self.is_tcp = data is not None and data["protocol"] == "tcp"
         self.virtual_host = data["virtual_host"] if data is not None else -1
         self.cluster = data["cluster"] if data is not None else -1
@@ -144,6 +145,8 @@ cdef class Snapshot:
         cdef int host = binding.virtual_host
         if host < 0:
             host = self.domains.find(v.base + v.authority.off, v.authority.len)
+        elif host >= len(self.virtual_hosts) or self.virtual_hosts[host] is None:
+            host = (<Binding>self.bindings.get(binding.id, BY_HOST)).virtual_host
         return self.virtual_hosts[host] if 0 <= host < len(self.virtual_hosts) else None
 
     cdef Cluster cluster_of(self, Route route, int arm):

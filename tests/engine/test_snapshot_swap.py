@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from support.engine import (
@@ -209,6 +210,35 @@ async def test_route_changes_apply_to_the_next_request_of_a_connection(rig: Rig)
     for target in (0, 1) * 5:
         proxy.apply(routes=[route((target, 1))])
         assert await take(client, 2) == [b"ab"[target : target + 1]] * 2
+
+
+async def test_connection_of_a_bound_listener_finds_its_service_when_that_is_back(
+    rig: Rig,
+) -> None:
+    up = rig.upstream()
+    proxy = rig.proxy(up.port)
+
+    def bind(protocol: str, host_id: int, hosts: dict[int, Any]) -> None:
+        listener = {"id": 0, "protocol": protocol, "virtual_host": host_id, "cluster": -1}
+        proxy.generation += 1
+        proxy.engine.apply(
+            {
+                "generation": proxy.generation,
+                "full": False,
+                "clusters": {},
+                "virtual_hosts": hosts,
+                "domains": None,
+                "listeners": [listener],
+            }
+        )
+
+    bind("http", 0, {})
+    client = await rig.client(proxy.port)
+    assert (await client.get()).status == 200
+    bind("tcp", -1, {0: None})
+    assert (await client.get()).status == 404
+    bind("http", 1, {1: {"id": 1, "name": "web:80", "routes": [route()]}})
+    assert (await client.get()).status == 200
 
 
 async def test_malformed_update_changes_nothing(rig: Rig) -> None:
