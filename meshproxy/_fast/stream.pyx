@@ -18,6 +18,7 @@ from .mirror cimport Mirror
 from .outlier cimport FAILED_CONNECTED
 from .random cimport random_next
 from .reason cimport reason_json, reason_text, wants_json
+from .retry cimport AttemptEnd
 from .router cimport VirtualHost, request_hash
 from .scoreboard cimport count_code, count_duration
 from .trailers cimport keep_trailers
@@ -284,6 +285,12 @@ cdef class Stream(Attempts):
 
     cdef int on_relay_end(self) except -1:
         return self.finish(False)
+
+    # What came of a response before it broke left nowhere.
+    cdef int schedule_retry(self, AttemptEnd end) except -1:
+        self.status = 0
+        self.response_bytes = 0
+        return Attempts.schedule_retry(self, end)
 
     # The injected delay is over.
     cdef int end_delay(self) except -1:
@@ -557,6 +564,7 @@ cdef class Stream(Attempts):
             self.write_log()
         self.downstream = None
         self.body = self.replay = None
+        self.mirrors = None
         self.upgraded = None
         self.put_aside()
         if downstream is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from support.engine import (
@@ -236,21 +237,40 @@ async def test_response_that_breaks_before_any_of_it_left_is_502_upe(
     assert sent_bytes == [len(answered.body)] * 2
 
 
-async def test_response_that_breaks_is_tried_again_as_a_reset(rig: Rig) -> None:
+def retrying_resets(backoff_ms: int) -> Any:
     retry = {
         **{"attempts": 2, "per_try_timeout_ms": 0, "retry_on": ["reset"], "status_codes": []},
-        **{"backoff_ms": 1, "avoid_previous": True, "remote_localities": False},
+        **{"backoff_ms": backoff_ms, "avoid_previous": True, "remote_localities": False},
     }
+    return {**route(), "retry": retry}
 
-    async def script(peer: Peer, up: Upstream) -> None:
-        while (message := await peer.read_request()) is not None:
-            up.requests.append(message)
-            await peer.send(CHUNKED + b"zz" if len(up.requests) == 1 else response(b"ok"))
 
-    up = rig.upstream(script)
-    proxy = rig.proxy(up.port, routes=[{**route(), "retry": retry}])
+async def break_once(peer: Peer, up: Upstream) -> None:
+    while (message := await peer.read_request()) is not None:
+        up.requests.append(message)
+        broken = CHUNKED + b"3\r\nabc\r\nzz"
+        await peer.send(broken if len(up.requests) == 1 else response(b"ok"))
+
+
+async def test_response_that_breaks_is_tried_again_as_a_reset(rig: Rig) -> None:
+    up = rig.upstream(break_once)
+    proxy = rig.proxy(up.port, routes=[retrying_resets(1)], access_log="json")
     assert (await (await rig.client(proxy.port)).get()).body == b"ok"
     assert proxy.codes() == {(200, "-"): 1}
+    assert json.loads(proxy.log_lines()[0])["bytes_sent"] == 2
+
+
+async def test_client_gone_before_a_broken_response_is_tried_again_got_none_of_it(
+    rig: Rig,
+) -> None:
+    up = rig.upstream(break_once)
+    proxy = rig.proxy(up.port, routes=[retrying_resets(10**9)], access_log="json")
+    client = await rig.client(proxy.port)
+    await client.send(request())
+    await until(lambda: proxy.board.cluster(0)["rq_retry"] == 1)
+    client.close()
+    await until(lambda: proxy.codes() == {(0, "DC"): 1})
+    assert json.loads(proxy.log_lines()[0])["bytes_sent"] == 0
 
 
 async def test_response_that_breaks_behind_what_has_left_is_cut(rig: Rig) -> None:
