@@ -80,9 +80,9 @@ cdef class Attempts(UpstreamSink):
         self.rt.begin_send()
         if not METHOD_GET <= self.method <= METHOD_HEAD and not is_idempotent(self.method) and (
                 self.pool.is_doubtful(limits)):
-            self.pool.enqueue(self, self.cluster, False)
+            self.pool.enqueue(self, False)
         else:
-            self.upstream = self.pool.acquire(self, self.cluster, False)
+            self.upstream = self.pool.acquire(self, False)
         if self.upstream is None:
             self.set_waiting(True)
         else:
@@ -265,7 +265,7 @@ cdef class Attempts(UpstreamSink):
             self.is_sent = False
             self.cluster.column.rq_replayed += 1
             self.set_waiting(True)
-            self.pool.acquire(self, self.cluster, True)
+            self.pool.acquire(self, True)
             return 0
         if detail in (DETAIL_CONNECT_FAILURE, DETAIL_CONNECT_TIMEOUT, DETAIL_LOCAL_CONNECT_FAILURE):
             end = END_CONNECT_FAILURE

@@ -55,7 +55,7 @@ cdef class Mirror(UpstreamSink):
             timeout_us if timeout_us else MIRROR_TIMEOUT_US))
         self.pool = pool_of(self.rt, self.endpoint, self.cluster)
         self.rt.mirrors.add(self)      # keeps the copy alive; dropped in end()
-        self.upstream = self.pool.acquire(self, self.cluster, False)
+        self.upstream = self.pool.acquire(self, False)
         if self.upstream is None:
             self.is_waiting = True
             return 0

@@ -110,7 +110,7 @@ cdef class Pool:
     cdef Runtime rt
     cdef Endpoint endpoint
     cdef ClusterColumn* column     # borrowed from the scoreboard
-    cdef Cluster cluster           # as of the last acquire: timeouts and limits
+    cdef Cluster cluster           # as of the last request: timeouts and limits, for connections that were there too
     cdef IdleAge idle_age
     cdef bint checks_age           # a close was seen or promised: what idles is looked at before it is used
     cdef readonly int open_count   # connecting, busy and idle
@@ -121,10 +121,11 @@ cdef class Pool:
     cdef int connecting            # connections under way: at least as many as sinks wait
     cdef object waiting            # deque of UpstreamSink
 
+    cdef void follow(self, Cluster cluster) noexcept
     # A connection assigned to the sink, or None: the sink will be called back.
-    cdef UpstreamConnection acquire(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh)
+    cdef UpstreamConnection acquire(self, UpstreamSink sink, bint must_be_fresh)
     # Calls the sink back with a connection, or a failure.
-    cdef int enqueue(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh) except -1
+    cdef int enqueue(self, UpstreamSink sink, bint must_be_fresh) except -1
     # What may not be repeated had better not use the connection that acquire would give: it may be closing.
     cdef bint is_doubtful(self, Limits limits) noexcept
     cdef int connect(self) except -1

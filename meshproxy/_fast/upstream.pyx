@@ -447,11 +447,11 @@ cdef class Pool:
         self.idle_first = NULL
         self.idle_count = self.connecting = self.open_count = 0
         self.waiting = deque()
-        self.cluster = cluster
+        self.follow(cluster)
         self.idle_age = IdleAge()
         self.checks_age = False
 
-    cdef UpstreamConnection acquire(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh):
+    cdef UpstreamConnection acquire(self, UpstreamSink sink, bint must_be_fresh):
         cdef UpstreamConnection c
         if self.idle_first != NULL and self.checks_age:
             self.drop_aged()
@@ -460,17 +460,19 @@ cdef class Pool:
             self.unlink_idle(c)
             c.assign(sink)
             return c
-        self.enqueue(sink, cluster, must_be_fresh)
+        self.enqueue(sink, must_be_fresh)
         return None
 
-    cdef int enqueue(self, UpstreamSink sink, Cluster cluster, bint must_be_fresh) except -1:
-        self.cluster = cluster
-        self.connect_timeout_us = cluster.connect_timeout_us
-        self.idle_timeout_us = cluster.idle_timeout_us
+    cdef int enqueue(self, UpstreamSink sink, bint must_be_fresh) except -1:
         sink.must_be_fresh = must_be_fresh
         self.waiting.append(sink)
         # One connection for each that waits: the failure of another's connect is not this one's.
         return self.connect_within_limits()
+
+    cdef void follow(self, Cluster cluster) noexcept:
+        self.cluster = cluster
+        self.connect_timeout_us = cluster.connect_timeout_us
+        self.idle_timeout_us = cluster.idle_timeout_us
 
     cdef bint is_doubtful(self, Limits limits) noexcept:
         cdef UpstreamConnection c
@@ -603,4 +605,6 @@ cdef class Pool:
 cdef Pool pool_of(Runtime rt, Endpoint endpoint, Cluster cluster):
     if endpoint.pool is None:
         endpoint.pool = Pool(rt, endpoint, cluster)
+    elif (<Pool>endpoint.pool).cluster is not cluster:
+        (<Pool>endpoint.pool).follow(cluster)
     return <Pool>endpoint.pool

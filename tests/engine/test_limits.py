@@ -177,6 +177,19 @@ def upstream_socket(port: int) -> socket.socket:
     raise AssertionError("no such socket")
 
 
+async def test_changed_limits_hold_for_connections_that_were_there_before(rig: Rig) -> None:
+    up = rig.upstream()
+    proxy = rig.proxy(clusters=[limited(up.port)])
+    client = await rig.client(proxy.port)
+    for _ in range(2):
+        await client.get()
+    assert len(up.peers) == 1
+    proxy.apply(limited(up.port, max_requests_per_connection=1))
+    for _ in range(3):
+        await client.get()
+    assert len(up.peers) == 3
+
+
 async def test_tcp_keepalive_is_set_on_upstream_connections(rig: Rig) -> None:
     up = rig.upstream()
     data = limited(up.port)
