@@ -34,7 +34,6 @@ cdef enum DownstreamState:
 cdef class Http1Downstream(Downstream):
     cdef DownstreamState state
     cdef Buffer held
-    cdef size_t searched           # bytes of held without an LF since the last parse: not parsed again for them
     cdef int64_t body_left         # BODY_LENGTH
     cdef ChunkDecoder chunks       # BODY_CHUNKED
     cdef Buffer trailers           # of the request, read so far, or None

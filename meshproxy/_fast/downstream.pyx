@@ -36,7 +36,7 @@ cdef class Http1Downstream(Downstream):
         self.rt = rt
         self.binding = binding
         self.state = DS_CLOSED
-        self.searched = self.remote_len = self.linger_bytes = self.seat = 0
+        self.remote_len = self.linger_bytes = self.seat = 0
         self.stalled_us = self.requests = self.pipelined = 0
         self.body_left = 0
         self.is_chunked = self.keep_alive = self.is_http10 = False
