@@ -156,3 +156,9 @@ def test_no_generated_file_is_tracked() -> None:
     assert not [name for name in names if name.endswith((".so", ".o", ".html", ".pyc"))]
     sources = {name.removesuffix(".pyx") for name in names if name.endswith(".pyx")}
     assert not [name for name in names if name.endswith(".c") and name[:-2] in sources]
+
+
+def test_names_of_test_files_are_unique() -> None:
+    """pytest collects none of two modules of one name."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
