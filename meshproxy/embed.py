@@ -13,9 +13,8 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from meshproxy._fast.engine import Engine
 from meshproxy._fast.scoreboard import Scoreboard
@@ -32,7 +31,7 @@ from meshproxy.listen import (
     parse_resolver,
 )
 from meshproxy.lookup.names import NameWatch, dns_lookup
-from meshproxy.manifests import load_manifests
+from meshproxy.manifests import Paths, load_manifests
 from meshproxy.snapshot.build import Builder
 from meshproxy.snapshot.intake import IntakeOptions
 from meshproxy.snapshot.model import SnapshotData
@@ -41,6 +40,7 @@ from meshproxy.telemetry.slots import clear_new_slots
 from meshproxy.worker import open_access_log
 
 _DRAIN_POLL_S = 0.01
+_LogFormat = Literal["text", "json"]
 _STDOUT = 1  # where "-" logs to; stays open
 
 
@@ -72,8 +72,8 @@ class Proxy:
     @classmethod
     def from_files(
         cls,
-        paths: Sequence[str | PathLike[str]],
-        listen: Sequence[str] = ("127.0.0.1:8080",),
+        paths: Paths,
+        listen: Sequence[str] | str = ("127.0.0.1:8080",),
         namespace: str = "default",
         drain_s: float = 5.0,
         locality: str = "",
@@ -81,23 +81,27 @@ class Proxy:
         resolver: str = "",
         *,
         intake: IntakeOptions | None = None,
-        limit: Sequence[str] = (),
+        limit: Sequence[str] | str = (),
         access_log: str = "off",
-        access_log_format: Literal["text", "json"] = "text",
+        access_log_format: _LogFormat = "text",
         explain_header: bool = False,
         health_checks: bool = False,
     ) -> Proxy:
         """Read manifests as `meshproxy run -f` does, and take its flags of these names: `resolver`
         "127.0.0.1:53", `limit` ["body=10MiB"], `access_log` a path, "-" or "off". `intake`: what
         is made of heads. Raises ConfigError, ValueError; entering, ListenError and OSError."""
+        if access_log_format not in get_args(_LogFormat):
+            raise ValueError(
+                f"access_log_format: expected text or json, found {access_log_format!r}"
+            )
         options = {
             **(intake or IntakeOptions()).for_workers(),
-            "limits": dict(map(parse_limit, limit)),
+            "limits": dict(map(parse_limit, _listed(limit))),
             "access_log": access_log,
             "access_log_format": access_log_format,
             "explain_header": explain_header,
         }
-        specs = [parse_listen(text) for text in listen]
+        specs = [parse_listen(text) for text in _listed(listen)]
         scope = Scope(namespace, labels=labels or {}, locality=locality)
         builder = Builder(listeners=specs, scope=scope)
         problems = load_manifests(builder, paths)
@@ -158,6 +162,8 @@ class Proxy:
             self._engine.apply(update)
 
     async def __aenter__(self) -> Self:
+        if self._engine is not None:
+            raise RuntimeError("this Proxy serves already: each needs a from_files of its own")
         engine = Engine(asyncio.get_running_loop(), self._scoreboard, 1, dict(self._options))
         try:
             self._access_log_fd = self._open_log()
@@ -204,3 +210,8 @@ class Proxy:
         if self._has_log_file:
             os.close(self._access_log_fd)
         self._access_log_fd = -1
+
+
+def _listed(values: Sequence[str] | str) -> Sequence[str]:
+    """One value may stand alone, as one flag does."""
+    return [values] if isinstance(values, str) else values

@@ -9,11 +9,19 @@ from meshproxy.config.problem import Problem
 from meshproxy.errors import ConfigError
 from meshproxy.snapshot.build import Builder
 
+Paths = Sequence[str | PathLike[str]] | str | PathLike[str]
+"""One path may stand alone; its letters are no paths."""
 
-def load_manifests(builder: Builder, paths: Sequence[str | PathLike[str]]) -> list[Problem]:
+
+def load_manifests(builder: Builder, paths: Paths) -> list[Problem]:
     """Give the verdicts. One bad object does not stop the others: raises ConfigError only when
     there are errors and not a single good object."""
-    problems = builder.load([fspath(path) for path in paths])
-    if not builder.config.resources and any(item.severity == "error" for item in problems):
-        raise ConfigError("nothing of the configuration can be used", problems)
+    listed = [paths] if isinstance(paths, (str, PathLike)) else paths
+    problems = builder.load([fspath(path) for path in listed])
+    errors = [item for item in problems if item.severity == "error"]
+    if errors and not builder.config.resources:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise ConfigError(
+            f"nothing of the configuration can be used: {errors[0]}{more}", problems
+        )
     return problems

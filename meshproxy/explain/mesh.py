@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from os import PathLike
 
 from meshproxy.config.problem import Problem
 from meshproxy.discovery.entries import name_of
@@ -12,7 +11,7 @@ from meshproxy.explain.connection import ConnectionDecision
 from meshproxy.explain.decision import Decision
 from meshproxy.explain.explainer import Explainer
 from meshproxy.explain.request import RequestView
-from meshproxy.manifests import load_manifests
+from meshproxy.manifests import Paths, load_manifests
 from meshproxy.snapshot.build import Builder
 from meshproxy.snapshot.intake import IntakeOptions
 from meshproxy.snapshot.scope import Scope
@@ -38,7 +37,7 @@ class Mesh:
     @classmethod
     def from_files(
         cls,
-        paths: Sequence[str | PathLike[str]],
+        paths: Paths,
         namespace: str = "default",
         source_labels: Mapping[str, str] | None = None,
         locality: str = "",

@@ -117,6 +117,7 @@ def test_embed_nothing_readable_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         meshproxy.Proxy.from_files([tmp_path / "absent.yaml"])
     assert "No such file" in str(caught.value.problems[0])
+    assert "absent.yaml" in str(caught.value) and "No such file" in str(caught.value)
 
 
 def test_embed_bad_listen_is_a_value_error(tmp_path: Path) -> None:
@@ -166,6 +167,9 @@ def test_embed_takes_the_flags_of_run(run: Run, upstream: Upstream, tmp_path: Pa
     [
         ({"limit": ["head=1MiB"]}, "head: expected 1024 B to 61440 B"),
         ({"limit": ["head"]}, "NAME=VALUE"),
+        ({"limit": "head"}, "found 'head'"),
+        ({"listen": "8080"}, "found '8080'"),
+        ({"access_log_format": "xml"}, "access_log_format: expected text or json, found 'xml'"),
     ],
 )
 def test_embed_bad_flag_is_a_value_error(
@@ -174,6 +178,27 @@ def test_embed_bad_flag_is_a_value_error(
     path = manifests.write(tmp_path, manifests.service("web", 9))
     with pytest.raises(ValueError, match=says):
         meshproxy.Proxy.from_files([path], **settings)
+
+
+def test_embed_takes_one_path_that_stands_alone(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9))
+    for alone in (path, str(path)):
+        assert meshproxy.Proxy.from_files(alone, "127.0.0.1:0", limit="head=8KiB").generation == 1
+        assert meshproxy.Mesh.from_files(alone).route("GET", "http://web/").outcome == "routed"
+
+
+def test_embed_entered_twice_keeps_serving_and_says_so(
+    run: Run, upstream: Upstream, tmp_path: Path
+) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", upstream.port))
+
+    async def work() -> None:
+        async with meshproxy.Proxy.from_files([path], ["127.0.0.1:0"]) as proxy:
+            with pytest.raises(RuntimeError, match="serves already"):
+                await proxy.__aenter__()
+            assert (await get(proxy, "web")).status == 200
+
+    run(work())
 
 
 def test_embed_unwritable_access_log_leaves_nothing_open(run: Run, tmp_path: Path) -> None:
