@@ -5,6 +5,7 @@
 #   (1) a side is read only while the other side has nothing pending: memory per direction is one scratch buffer
 #   (2) is_bulk: the last piece was large, so the next one is not copied
 #   (3) EOF on a side is passed on as shutdown(SHUT_WR) when the other side has sent all; both ends gone = closed
+#   (4) a side that takes no more is read to its end, which then counts as a reset: its last words reach the other side
 from libc.stdint cimport uint64_t
 
 from .buffer cimport Buffer
@@ -20,6 +21,8 @@ cdef class RelaySide(Transport):
     cdef bint is_eof               # read side: the peer sent FIN
     cdef bint is_shut              # write side: we sent FIN
     cdef bint is_bulk
+    cdef bint is_broken            # a send to it failed
+    cdef bint has_urgent           # urgent data is ahead: recv(2) stops short of it, splice(2) never passes it
 
     cdef ssize_t take(self) noexcept
     cdef int pump(self) except -1

@@ -17,6 +17,7 @@ cdef class RelaySide(Transport):
         self.relay = relay
         self.rt = relay.rt
         self.is_connecting = self.is_eof = self.is_shut = self.is_bulk = False
+        self.is_broken = self.has_urgent = False
 
     cdef void on_error(self) noexcept:
         if self.relay is not None:
@@ -37,8 +38,7 @@ cdef class RelaySide(Transport):
         if self.fd >= 0 and events & EPOLLOUT and self.out is not None:
             error = self.flush()
             if error == SEND_FAILED:
-                relay.reset_by(self)
-                return 0
+                return self.break_off()
             if error == SEND_DONE:
                 if self.other.is_eof:
                     self.other.pass_eof()
@@ -48,8 +48,18 @@ cdef class RelaySide(Transport):
             self.is_readable = True
             if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
                 self.peer_closed = True
+            if events & EPOLLPRI:
+                self.has_urgent = True
             return self.pump()
         return 0
+
+    cdef int break_off(self) except -1:
+        if self.other.is_broken:
+            self.relay.reset_by(self.other)
+            return 0
+        self.is_broken = True
+        self.out = None
+        return Transport.break_off(self)
 
     cdef int on_again(self) except -1:
         return self.pump() if self.fd >= 0 else 0
@@ -57,7 +67,7 @@ cdef class RelaySide(Transport):
     # Bytes in rt.pipe if is_bulk, else in rt.scratch; or RECV_*.
     cdef ssize_t take(self) noexcept:
         cdef ssize_t n = RECV_NO_PIPE
-        if self.is_bulk and self.rt.pipe.is_open():
+        if self.is_bulk and self.rt.pipe.is_open() and not self.has_urgent:
             n = self.receive_piped(SCRATCH_BYTES)
         if n == RECV_NO_PIPE:
             self.is_bulk = False
@@ -70,20 +80,23 @@ cdef class RelaySide(Transport):
         cdef int reads = 0
         cdef SendResult sent
         while self.fd >= 0 and self.is_readable and not self.other.is_connecting:
-            if self.other.out is not None:
+            if self.other.out is not None or self.other.is_broken:
                 return 0
             if reads == READS_PER_EVENT:
                 return self.rt.reactor.again(self)
             reads += 1
             n = self.take()
             if n == RECV_AGAIN:
+                self.has_urgent = False
                 return 0
-            if n == RECV_ERROR:
+            if n == RECV_ERROR or n == RECV_EOF and self.is_broken:
                 self.relay.reset_by(self)
                 return 0
             if n == RECV_EOF:
                 self.is_eof = True
                 return self.pass_eof()
+            if self.has_urgent:
+                self.is_readable = True
             self.relay.count(self, <size_t>n)
             if self.is_bulk:
                 sent = self.other.send_piped()
@@ -93,7 +106,7 @@ cdef class RelaySide(Transport):
                 sent = self.other.send_gathered()
             self.is_bulk = n >= BULK_BYTES
             if sent == SEND_FAILED:
-                self.relay.reset_by(self.other)
+                return self.other.break_off()
         return 0
 
     cdef int pass_eof(self) except -1:

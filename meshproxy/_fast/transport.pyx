@@ -15,7 +15,7 @@ cdef enum:
 cdef class Transport(Handler):
     cdef int attach(self, int fd) except -1:
         self.fd = fd
-        return self.rt.reactor.register(self, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+        return self.rt.reactor.register(self, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
     cdef int take_over(self, Transport other) except -1:
         cdef int fd = other.fd
@@ -174,6 +174,7 @@ cdef class Transport(Handler):
         return self.break_off()
 
     cdef int break_off(self) except -1:
+        shutdown(self.fd, SHUT_RDWR)   # whatever failed: it has an end
         self.is_readable = self.peer_closed = True
         return self.rt.reactor.again(self)
 

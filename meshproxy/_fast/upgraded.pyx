@@ -29,7 +29,7 @@ cdef class Upgraded(Relay):
             self.rt.begin_send()
             self.rt.gather_add(early.bytes_at(), early.held())
             if self.up.send_gathered() == SEND_FAILED:
-                self.close_now()
+                self.up.break_off()
         return 0
 
     cdef void count(self, RelaySide side, size_t n) noexcept:

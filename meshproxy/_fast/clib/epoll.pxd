@@ -19,6 +19,7 @@ cdef extern from "sys/epoll.h" nogil:
         EPOLL_CTL_MOD
         EPOLL_CTL_DEL
         EPOLLIN
+        EPOLLPRI
         EPOLLOUT
         EPOLLERR
         EPOLLHUP
