@@ -114,4 +114,6 @@ cdef class Attempts(UpstreamSink):
     cdef int arm_try_timer(self) except -1
     cdef int on_try_timer(self) except -1
     cdef int end_backoff(self) except -1
+    # Counted in flight again, to be dispatched or to end.
+    cdef void leave_backoff(self) noexcept
     cdef int end_try(self) except -1

@@ -323,6 +323,7 @@ cdef class Attempts(UpstreamSink):
         self.cluster.column.rq_retry_after[<int>end] += 1
         self.is_sent = self.is_replayed = False
         self.is_backing_off = True
+        self.cluster.column.rq_active -= 1
         return self.rt.reactor.arm(
             &self.try_timer,
             self.rt.reactor.now_us + self.route.retry.backoff(self.retry_count, &self.rt.random))
@@ -339,8 +340,13 @@ cdef class Attempts(UpstreamSink):
     cdef int on_try_timer(self) except -1:
         return self.end_backoff() if self.is_backing_off else self.end_try()
 
+    cdef void leave_backoff(self) noexcept:
+        if self.is_backing_off:
+            self.is_backing_off = False
+            self.cluster.column.rq_active += 1
+
     cdef int end_backoff(self) except -1:
-        self.is_backing_off = False
+        self.leave_backoff()
         self.leave_endpoint(False)     # not before: who fails fast would always be the least loaded
         attempt_encode(self.block, &self.block_len, self.block_size, self.retry_count + 1)
         self.dispatch()
@@ -366,6 +372,7 @@ cdef class Attempts(UpstreamSink):
     cdef int drop_upstream(self) except -1:
         cdef UpstreamConnection c = self.upstream
         self.upstream = None
+        self.leave_backoff()
         if c is not None:
             return c.give_up()
         if self.is_waiting:

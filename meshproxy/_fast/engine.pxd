@@ -8,3 +8,5 @@ cdef class Engine:
     cdef dict listeners            # id -> list of Listener
     cdef readonly bint is_closed
     cdef str log_format
+
+    cdef int follow(self, list clusters) except -1

@@ -1,5 +1,6 @@
 from .access_log cimport AccessLog
 from .clib.socket cimport *
+from .cluster cimport Cluster
 from .endpoint cimport Endpoint
 from .downstream cimport DS_BODY, DS_CLOSED, DS_HEAD, Http1Downstream
 from .handler cimport Handler
@@ -12,7 +13,7 @@ from .relay cimport RelaySide
 from .runtime cimport Runtime
 from .scoreboard cimport Scoreboard
 from .stream cimport Downstream
-from .upstream cimport UP_BUSY, UP_IDLE, Pool, UpstreamConnection
+from .upstream cimport UP_BUSY, UP_CONNECTING, UP_IDLE, Pool, UpstreamConnection
 
 cdef extern from *:
     bint MESHPROXY_PGO
@@ -74,6 +75,28 @@ cdef class Engine:
             if e.pool is not None:
                 (<Pool>e.pool).retire()
         after.retired.clear()
+        self.follow([self.rt.snapshot.cluster_at(cluster_id) for cluster_id in update["clusters"]])
+
+    # Connections that are there take over what changed of their clusters, timeouts too.
+    cdef int follow(self, list clusters) except -1:
+        cdef Cluster cluster
+        cdef Endpoint e
+        cdef Handler h
+        cdef UpstreamConnection u
+        sooner = set()
+        for cluster in clusters:
+            for e in cluster.endpoints.values() if cluster is not None else ():
+                if e.pool is not None and (<Pool>e.pool).follow(cluster):
+                    sooner.add(e.pool)
+        if not sooner:
+            return 0
+        self.rt.reactor.refresh_clock()
+        for h in self.handlers():
+            if isinstance(h, UpstreamConnection):
+                u = <UpstreamConnection>h
+                if u.pool in sooner and u.state != UP_CONNECTING:
+                    u.arm_idle()
+        return 0
 
     def listen(self, int listener_id, int fd):
         """Accept on a bound, listening, non-blocking socket, which stays the caller's."""

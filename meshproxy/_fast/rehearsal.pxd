@@ -51,6 +51,7 @@ cdef class Rehearsal:
     cdef uint64_t hash
     cdef bint has_hash
     cdef bint is_preflight
+    cdef bint is_counted           # in flight, in the cluster
     cdef bint is_on_endpoint
     cdef bint is_backing_off
     cdef bint is_waiting
@@ -60,5 +61,6 @@ cdef class Rehearsal:
     cdef int end(self, uint32_t status, uint32_t flag, Detail detail, uint64_t now_us) except -1
     cdef void connect(self) noexcept
     cdef void stop_waiting(self) noexcept
+    cdef void leave_cluster(self) noexcept
     cdef void leave_endpoint(self, bint is_success) noexcept
     cdef int report(self, uint32_t status, FailedAt failed, uint64_t now_us) except -1

@@ -79,7 +79,6 @@ cdef class Stage:
         r.cluster = self.snapshot.cluster_of(r.route, r.arm)
         if r.cluster is not None:
             r.cluster.column.rq_total += 1
-            r.cluster.column.rq_active += 1
         if r.route.hash_count:
             r.has_hash = request_hash(r.route, &h.view, self.intake.client(&h.view, source, len(source)), &r.hash,
                                       [] if r.route.cookies else None)
@@ -134,6 +133,7 @@ cdef class Rehearsal:
         self.arm = -1
         self.start_us = self.delay_us = self.hash = 0
         self.has_hash = self.is_preflight = self.is_on_endpoint = self.is_waiting = False
+        self.is_backing_off = self.is_counted = False
 
     @property
     def reason(self):
@@ -173,6 +173,8 @@ cdef class Rehearsal:
         if self.cluster is None:
             self.end(503, FLAG_NC, DETAIL_CLUSTER_NOT_FOUND, now_us)
             return -1
+        self.cluster.column.rq_active += 1
+        self.is_counted = True
         request.random = &self.stage.random
         request.attempt = 0
         request.now_us = now_us
@@ -262,7 +264,7 @@ cdef class Rehearsal:
         if self.endpoint is not None:
             self.endpoint.column.rq_timeout += 1
             self.cluster.column.rq_timeout += 1
-            if self.is_on_endpoint and not self.is_backing_off:
+            if self.is_on_endpoint and not self.is_backing_off and not self.is_waiting:
                 self.report(504, FAILED_CONNECTED, now_us)
         self.end(504, FLAG_UT, DETAIL_RESPONSE_TIMEOUT, now_us)
 
@@ -287,12 +289,18 @@ cdef class Rehearsal:
             self.end(status, flag, detail, now_us)
             return -1
         self.is_backing_off = True
+        self.leave_cluster()
         self.tried = (self.tried or []) + [self.endpoint]
         if self.retry_count == 0:
             self.cluster.column.rq_retrying += 1
         self.retry_count += 1
         self.cluster.column.rq_retry += 1
         return <int64_t>self.route.retry.backoff(self.retry_count, &self.stage.random)
+
+    cdef void leave_cluster(self) noexcept:
+        if self.is_counted:
+            self.is_counted = False
+            self.cluster.column.rq_active -= 1
 
     cdef void leave_endpoint(self, bint is_success) noexcept:
         if self.is_on_endpoint:
@@ -308,8 +316,8 @@ cdef class Rehearsal:
         self.flags |= flag
         self.detail = detail
         self.stop_waiting()
+        self.leave_cluster()
         if self.cluster is not None:
-            self.cluster.column.rq_active -= 1
             count_code(self.cluster.column, status, self.flags)
             count_duration(self.cluster.column, now_us - self.start_us)
             if self.retry_count:

@@ -6,8 +6,9 @@
 #   finish: counters, access log, connection back to the pool       exactly once, whatever happened
 #
 # Invariants:
-#   (1) counted in flight from start, exactly once each: by cluster and endpoint until the end of the response is about to
-#       be sent, so that who has read it finds it counted by no worker; by the process until finish
+#   (1) counted in flight, exactly once each: by the process from start until finish; by cluster and endpoint from its
+#       dispatch until the end of the response is about to be sent, so that who has read it finds it counted by no worker.
+#       A request that an injected delay or a backoff holds is none of the cluster's: it loads nobody (ISTIO 3.10)
 #   (2) after finish() downstream and upstream are None; no callback reaches a finished stream
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -57,7 +58,7 @@ cdef class Stream(Attempts):
     # begin() sets every field below and in attempts but the timers and the block.
     cdef bint is_spare             # over, and kept for another request
     cdef Stream next_spare
-    cdef bint is_counted           # in the cluster's in-flight count
+    cdef bint is_counted           # in the cluster's in-flight count, but for backoffs
     cdef bint is_delayed           # by an injected fault: the timer dispatches
     cdef bint is_preflight         # CORS answers it, behind a fault
     cdef bint takes_trailers       # the client said so

@@ -185,8 +185,6 @@ cdef class Stream(Attempts):
         self.cluster = self.snapshot.cluster_of(self.route, self.arm)
         if self.cluster is not None:
             self.cluster.column.rq_total += 1
-            self.cluster.column.rq_active += 1
-            self.is_counted = True
         return 0
 
     # Redirect or direct response: 1 when it was one. A CORS preflight is judged here, and answered by proceed.
@@ -213,6 +211,8 @@ cdef class Stream(Attempts):
         if self.cluster is None:
             self.rt.column.no_cluster += 1
             return self.local_reply(503, FLAG_NC, DETAIL_CLUSTER_NOT_FOUND)
+        self.cluster.column.rq_active += 1
+        self.is_counted = True
         return self.dispatch()
 
     # The head as the upstream gets it, kept in block.

@@ -12,10 +12,10 @@ from libc.stdint cimport int64_t, uint64_t
 from .buffer cimport Buffer
 from .cluster cimport Cluster
 from .endpoint cimport Endpoint
+from .handler cimport Handler
 from .http1 cimport ChunkDecoder, ResponseHead
 from .idle_age cimport IdleAge
 from .limits cimport Limits
-from .handler cimport Handler
 from .runtime cimport Runtime
 from .scoreboard cimport ClusterColumn
 from .timer cimport Timer
@@ -121,7 +121,8 @@ cdef class Pool:
     cdef int connecting            # connections under way: at least as many as sinks wait
     cdef object waiting            # deque of UpstreamSink
 
-    cdef void follow(self, Cluster cluster) noexcept
+    # Another version of the cluster; True when connections may have to end sooner: arm_idle() each of them.
+    cdef bint follow(self, Cluster cluster) noexcept
     # A connection assigned to the sink, or None: the sink will be called back.
     cdef UpstreamConnection acquire(self, UpstreamSink sink, bint must_be_fresh)
     # Calls the sink back with a connection, or a failure.

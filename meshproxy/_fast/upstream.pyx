@@ -196,7 +196,8 @@ cdef class UpstreamConnection(Transport):
         cdef uint64_t most = self.idle_limit()
         cdef uint64_t at = since + most if most else 0
         cdef uint64_t end = self.opened_us + self.pool.cluster.limits.max_connection_us
-        if self.pool.cluster.limits.max_connection_us and end > now and (at == 0 or end < at):
+        if self.pool.cluster.limits.max_connection_us and (at == 0 or end < at) and (
+                end > now or self.state == UP_IDLE):
             at = end
         return self.rt.reactor.arm(&self.timer, at) if at else 0
 
@@ -447,6 +448,7 @@ cdef class Pool:
         self.idle_first = NULL
         self.idle_count = self.connecting = self.open_count = 0
         self.waiting = deque()
+        self.cluster = cluster
         self.follow(cluster)
         self.idle_age = IdleAge()
         self.checks_age = False
@@ -469,10 +471,13 @@ cdef class Pool:
         # One connection for each that waits: the failure of another's connect is not this one's.
         return self.connect_within_limits()
 
-    cdef void follow(self, Cluster cluster) noexcept:
+    cdef bint follow(self, Cluster cluster) noexcept:
+        cdef bint may_end = self.idle_timeout_us != cluster.idle_timeout_us or (
+            self.cluster.limits.max_connection_us != cluster.limits.max_connection_us)
         self.cluster = cluster
         self.connect_timeout_us = cluster.connect_timeout_us
         self.idle_timeout_us = cluster.idle_timeout_us
+        return may_end
 
     cdef bint is_doubtful(self, Limits limits) noexcept:
         cdef UpstreamConnection c
@@ -603,8 +608,9 @@ cdef class Pool:
 
 
 cdef Pool pool_of(Runtime rt, Endpoint endpoint, Cluster cluster):
+    cdef Cluster latest
     if endpoint.pool is None:
-        endpoint.pool = Pool(rt, endpoint, cluster)
-    elif (<Pool>endpoint.pool).cluster is not cluster:
-        (<Pool>endpoint.pool).follow(cluster)
+        # The request may have begun on a snapshot before this one.
+        latest = rt.snapshot.cluster_at(cluster.id)
+        endpoint.pool = Pool(rt, endpoint, latest if latest is not None else cluster)
     return <Pool>endpoint.pool

@@ -7,8 +7,19 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.engine import Peer, Rig, Upstream, cluster, head, request, response, route, until
 
+PPM = 1_000_000
+RETRY: Any = {
+    "attempts": 1,
+    "per_try_timeout_ms": 0,
+    "retry_on": ["5xx"],
+    "status_codes": [],
+    "avoid_previous": False,
+    "remote_localities": False,
+    "is_default": False,
+}
 NONE = dict.fromkeys(
     (
         *("max_connections", "max_pending", "max_requests", "max_requests_per_connection"),
@@ -188,6 +199,54 @@ async def test_changed_limits_hold_for_connections_that_were_there_before(rig: R
     for _ in range(3):
         await client.get()
     assert len(up.peers) == 3
+
+
+@pytest.mark.parametrize("limit", ["idle_timeout_ms", "max_connection_ms"])
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_shorter_life_of_connections_holds_for_those_that_were_there_before(
+    rig: Rig, limit: str, is_busy: bool
+) -> None:
+    up = rig.upstream(held, "" if is_busy else "go")
+    proxy = rig.proxy(clusters=[limited(up.port)])
+    client = await rig.client(proxy.port)
+    await client.send(request())
+    await until(lambda: up.requests)
+    if not is_busy:
+        await client.read_response()
+    proxy.apply(limited(up.port, **{limit: 40}))
+    up.name = "go"
+    await until(lambda: up.ended == 1)
+    if is_busy:
+        assert (await client.read_response()).status == 200
+
+
+async def test_request_in_a_backoff_takes_no_place_of_the_active_ones(rig: Rig) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        while (message := await peer.read_request()) is not None:
+            await peer.send(response(b"", "503 No" if message.path == "/fails" else "200 OK"))
+
+    up = rig.upstream(script)
+    fails = route(prefix="/fails")
+    fails["retry"] = {**RETRY, "backoff_ms": 3_600_000}
+    proxy = rig.proxy(clusters=[limited(up.port, max_requests=1)], routes=[fails, route()])
+    first, second = await rig.client(proxy.port), await rig.client(proxy.port)
+    await first.send(request("GET", "/fails"))
+    await until(lambda: proxy.board.cluster(0)["rq_retry"] == 1)
+    assert proxy.board.cluster(0)["rq_active"] == 0
+    assert (await second.get("/works")).status == 200
+
+
+async def test_delayed_requests_take_no_place_of_the_active_ones(rig: Rig) -> None:
+    up = rig.upstream()
+    slow = route(prefix="/slow")
+    slow["fault"] = {"delay_ms": 40, "delay_ppm": PPM, "abort_status": 0, "abort_ppm": 0}
+    still = route(prefix="/still")
+    still["fault"] = {**slow["fault"], "delay_ms": 3_600_000}
+    proxy = rig.proxy(clusters=[limited(up.port, max_requests=1)], routes=[slow, still])
+    first, second = await rig.client(proxy.port), await rig.client(proxy.port)
+    await first.send(request("GET", "/still"))
+    await until(lambda: proxy.count("streams") == 1)
+    assert (await second.get("/slow")).status == 200
 
 
 async def test_tcp_keepalive_is_set_on_upstream_connections(rig: Rig) -> None:
