@@ -82,9 +82,6 @@ macros = [("MESHPROXY_DEBUG", "1" if DEBUG else "0"), ("MESHPROXY_PGO", "1" if P
 if SANITIZE:
     compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
     link_args += [f"-fsanitize={SANITIZE}"]
-if PGO:
-    require_profile()
-
 modules = {f"meshproxy._fast.{path.stem}": path for path in fast}
 if "fuzzer" in SANITIZE:
     modules["fuzz_codec"] = ROOT / "tests" / "fuzz" / "native" / "codec.pyx"
@@ -99,15 +96,19 @@ extensions = [
     for name, path in modules.items()
 ]
 
-setup(
-    ext_modules=cythonize(
-        extensions,
-        compiler_directives=directives,
-        build_dir=f"{BASE}/cython",
-        nthreads=int(os.environ.get("MESHPROXY_JOBS", "0")) or os.cpu_count() or 1,
-        show_all_warnings=False,
-    ),
-    # counters or their profile: objects of both have the same names
-    options={"build": {"build_base": BASE}, "build_ext": {"force": bool(PGO)}},
-    cmdclass={"build_ext": GuidedBuild} if PGO else {},
-)
+# cythonize's processes import this file where they are not forked (from Python 3.14 on)
+if __name__ == "__main__":
+    if PGO:
+        require_profile()
+    setup(
+        ext_modules=cythonize(
+            extensions,
+            compiler_directives=directives,
+            build_dir=f"{BASE}/cython",
+            nthreads=int(os.environ.get("MESHPROXY_JOBS", "0")) or os.cpu_count() or 1,
+            show_all_warnings=False,
+        ),
+        # counters or their profile: objects of both have the same names
+        options={"build": {"build_base": BASE}, "build_ext": {"force": bool(PGO)}},
+        cmdclass={"build_ext": GuidedBuild} if PGO else {},
+    )
