@@ -5,7 +5,7 @@ from libc.string cimport memset
 
 cimport cython
 
-from .clib.system cimport malloc_trim
+from .clib.system cimport heap_trim
 
 cdef enum:
     TICK_US = 20000
@@ -44,7 +44,7 @@ cdef class Overload(Handler):
         if self.rt.is_shedding:
             self.ticks += 1
             if self.ticks % TICKS_PER_TRIM == 0:
-                malloc_trim(0)
+                heap_trim()
             self.rt.is_shedding = resident * 100 >= most * RESUME_PERCENT
         else:
             self.ticks = 0

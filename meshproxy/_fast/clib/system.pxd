@@ -29,8 +29,17 @@ cdef extern from "sys/mman.h" nogil:
         PROT_WRITE
         MAP_SHARED
 
-cdef extern from "malloc.h" nogil:
-    int malloc_trim(size_t pad)
+cdef extern from * nogil:
+    """
+    #include <stdlib.h>
+    #ifdef __GLIBC__
+    #include <malloc.h>
+    #define mp_heap_trim() malloc_trim(0)
+    #else
+    #define mp_heap_trim() 0   /* musl gives free pages back by itself */
+    #endif
+    """
+    int heap_trim "mp_heap_trim" ()
 
 cdef extern from "string.h" nogil:
     void* memchr(const void* s, int c, size_t n)
