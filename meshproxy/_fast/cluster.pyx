@@ -5,6 +5,7 @@ cimport cython
 from libc.stdlib cimport calloc, free
 
 from .bounded cimport BoundedLoad
+from .clib.system cimport ACQUIRE, atomic_load
 from .ketama cimport RingHash
 from .outlier cimport FailedAt, TRIPPED_NOTHING, Tripped
 from .priority cimport PriorityHealth, spread_load
@@ -110,7 +111,8 @@ cdef class Cluster:
         cdef int i, n = len(self.levels)
         cdef uint64_t until = <uint64_t>-1
         cdef bint warms = False
-        self.settled_ejections = self.cursor.ejections  # first: an ejection from here on is looked at again
+        # first: an ejection from here on is looked at again
+        self.settled_ejections = atomic_load(&self.cursor.ejections, ACQUIRE)
         for i in range(n):
             level = self.levels[i]
             self.health[i].total = level.total

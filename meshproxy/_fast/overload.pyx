@@ -5,14 +5,13 @@ from libc.string cimport memset
 
 cimport cython
 
-from .clib.system cimport heap_trim
+from .clib.system cimport _SC_PAGESIZE, heap_trim, sysconf
 
 cdef enum:
     TICK_US = 20000
     SHED_PERCENT = 95              # Envoy's example for its overload manager
     RESUME_PERCENT = 90
     TICKS_PER_TRIM = 25            # a trim walks the heap
-    PAGE_BYTES = 4096
 
 
 @cython.final
@@ -38,7 +37,7 @@ cdef class Overload(Handler):
     cdef int on_timer(self, Timer* t) except -1:
         cdef uint64_t resident = 0, most = self.rt.bounds.memory_bytes
         cdef int worker
-        self.rt.column.resident_bytes = int(os.pread(self.statm, 128, 0).split()[1]) * PAGE_BYTES
+        self.rt.column.resident_bytes = int(os.pread(self.statm, 128, 0).split()[1]) * sysconf(_SC_PAGESIZE)
         for worker in range(1, self.rt.scoreboard.workers + 1):
             resident += self.rt.scoreboard.process_column(worker).resident_bytes
         if self.rt.is_shedding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import resource
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ SMALL_BUFFER = 16_384
 
 
 def rss_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 async def send_counted(peer: Peer, moved: list[int], total: int, is_chunked: bool) -> None:

@@ -25,7 +25,7 @@ WARM_UP = 4_000
 
 # The engine alone in its process. Each line on standard input asks for one measurement.
 ENGINE = """
-import asyncio, gc, json, os, sys
+import asyncio, gc, json, os, resource, sys
 from pathlib import Path
 sys.path.insert(0, "tests")
 import uvloop
@@ -49,7 +49,7 @@ async def main():
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while await lines.readline():
         gc.collect()
-        rss = int(Path("/proc/self/statm").read_text().split()[1]) * 4
+        rss = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
         total = proxy.board.process()["downstream_rq_total"]
         print(sys.getallocatedblocks(), rss, total, flush=True)
     proxy.engine.close()

@@ -41,6 +41,11 @@ cdef extern from * nogil:
     """
     int heap_trim "mp_heap_trim" ()
 
+cdef extern from "unistd.h" nogil:
+    long sysconf(int name)
+    enum:
+        _SC_PAGESIZE
+
 cdef extern from "string.h" nogil:
     void* memchr(const void* s, int c, size_t n)
     int memcmp(const void* a, const void* b, size_t n)
@@ -48,6 +53,10 @@ cdef extern from "string.h" nogil:
 
 cdef extern from * nogil:
     uint64_t atomic_add "__sync_fetch_and_add" (uint64_t* target, uint64_t value)
+    # What comes behind it is not read before it, on processors that reorder loads too; on x86 a plain load.
+    uint64_t atomic_load "__atomic_load_n" (const uint64_t* source, int order)
+    enum:
+        ACQUIRE "__ATOMIC_ACQUIRE"
     bint likely "__builtin_expect" (bint condition, bint expected)
 
 cdef extern from "sys/ioctl.h" nogil:
