@@ -13,9 +13,10 @@ PREFIXES = (b"x-forwarded-", b"x-envoy-", b"proxy-", b"if-", b"sec-", b"access-c
 
 
 cdef int keep_trailers(Buffer section, bint passes, uint64_t* dropped) except -1:
-    cdef bytes lines = section.bytes_at()[:section.held()]
+    cdef list lines = (<bytes>section.bytes_at()[:section.held()]).split(b"\r\n")
     section.clear()
-    for line in lines.split(b"\r\n")[:-1]:
+    lines.pop()                        # behind the last CRLF
+    for line in lines:
         name, _, value = line.partition(b":")
         lower = name.lower()
         if not passes or lower in FORBIDDEN or lower.startswith(PREFIXES):
