@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from bisect import bisect_left
 from pathlib import Path
@@ -13,6 +14,7 @@ from shapes import route_data, snapshot_data
 from xxhash import xxh64_intdigest
 
 from meshproxy._fast.ketama import build_ring
+from meshproxy._fast.shares import shares_of
 from meshproxy._fast.snapshot import Snapshot
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "envoy_hash.json"
@@ -50,6 +52,23 @@ def test_ring_gives_every_key_the_host_envoy_gave(case: dict[str, Any]) -> None:
     for key, host in case["key_to_host"]:
         at = bisect_left(hashes, xxh64_intdigest(key.encode())) % len(hashes)
         assert case["hosts"][owners[at]]["address"] == host, key
+
+
+@pytest.mark.parametrize("weights", [(3, 3, 5, 5, 5, 5), (3, 5, 5, 5, 5, 5), (5, 7, 7, 7, 9, 9)])
+def test_points_are_those_of_sums_rounded_at_each_step(weights: tuple[int, ...]) -> None:
+    """As on x86-64; with fused multiply-adds one endpoint has a point more, another one less."""
+    minimum = 64
+    shares = shares_of(weights)
+    scale = math.ceil(min(shares) * minimum) / min(shares)
+    expected = []
+    target = points = 0.0
+    for share in shares:
+        target += scale * share
+        expected.append(max(0, math.ceil(target - points)))
+        points += expected[-1]
+    keys = [b"10.0.0.%d:80" % number for number in range(len(weights))]
+    owners = unpack(build_ring(keys, list(weights), minimum))[1]
+    assert [owners.count(number) for number in range(len(weights))] == expected
 
 
 def cluster_of(case: dict[str, Any]) -> dict[str, Any]:
