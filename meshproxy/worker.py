@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 _DRAIN_POLL_S = 0.02
 # busy keep-alive clients learn from a response that theirs was the last; only the others are cut
 _IDLE_GRACE_S = 0.5
+_SIGNALS_OF_CONTROL = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 _STDOUT = 1
 
 
@@ -66,7 +73,6 @@ class Worker:
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until drained."""
-        self._loop.add_signal_handler(signal.SIGTERM, self._drain, self._drain_ms)
         for listener_id, fd in self._listeners:
             self._engine.listen(listener_id, fd)
         self._channel = await wire.Channel.open(sock, self._on_message, self._on_control_gone)
@@ -151,8 +157,9 @@ def open_access_log(target: str) -> int:
 
 
 def main() -> None:
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)  # a terminal signals the whole group
+    # a terminal and systemd signal the whole group; what to do about it, the control process says
+    for number in _SIGNALS_OF_CONTROL:
+        signal.signal(number, signal.SIG_IGN)
     sock = socket.socket(fileno=int(sys.argv[1]))
     start = wire.receive(sock)
     if start is None or start["type"] != "start":  # the control process gave up before we began

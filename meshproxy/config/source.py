@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -22,7 +23,8 @@ Signature = tuple[int, int, int, int]
 """(device, inode, size, mtime in ns): differs when a file was written or replaced."""
 
 STREAM: Signature = (0, 0, 0, 0)
-"""Of pipes and devices: they can be read once, so they never count as changed."""
+"""Of pipes and devices: they can be read once, so they never count as changed, and only where a
+path names them (`-f <(...)`), not below a folder."""
 
 
 class Listing(NamedTuple):
@@ -44,12 +46,17 @@ def list_files(paths: Sequence[str]) -> Listing:
         if path == STDIN:
             found[STDIN_NAME] = None
         elif os.path.isdir(path):
-            before = len(found)
+            before = len(found) + len(problems)
             for folder, names in _walk(path):
                 folders.add(folder)
                 for name in names:
-                    found.setdefault(name, signature(name))
-            if len(found) == before:
+                    sign = signature(name)
+                    if sign == STREAM:  # nobody may ever write to a pipe that just lies there
+                        reason = "cannot read the file: it is a pipe, a socket or a device"
+                        problems.append(file_problem(name, "MP001", reason))
+                    else:
+                        found.setdefault(name, sign)
+            if len(found) + len(problems) == before:
                 problems.append(file_problem(path, "MP009", "expected *.yaml files, found none"))
         else:
             found.setdefault(path, signature(path))
@@ -71,6 +78,8 @@ def read_text(name: str) -> str | Problem:
     """Read one listed file as text."""
     try:
         if name == STDIN_NAME:
+            if sys.stdin is None:  # the descriptor was closed before we began
+                raise OSError(errno.EBADF, "standard input is closed")
             data = _read(sys.stdin.buffer)
         else:
             with open(name, "rb", buffering=0) as stream:

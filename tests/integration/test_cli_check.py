@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from support import manifests
-from support.proxy import run_command
+from support.proxy import environment, run_command
 
 WARNED = """\
 ---
@@ -27,6 +29,14 @@ def test_check_fine_is_exit_0(tmp_path: Path) -> None:
     path = manifests.write(tmp_path, manifests.service("web", 9))
     assert run_command("check", "-f", str(path)).returncode == 0
     assert run_command("check", "-f", "-", stdin=path.read_text()).returncode == 0
+
+
+def test_check_closed_standard_input_is_one_line_and_exit_3() -> None:
+    command = ["sh", "-c", 'exec "$0" -m meshproxy check -f - <&-', sys.executable]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert (result.returncode, result.stderr.splitlines()[-1]) == (3, "no object: 1 error")
+    why = "cannot read the file: standard input is closed"
+    assert result.stdout == f"<stdin>:0:0: error MP001: {why}\n"
 
 
 def test_check_only_warnings_is_exit_0_and_4_with_strict(tmp_path: Path) -> None:

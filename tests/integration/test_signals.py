@@ -45,6 +45,26 @@ def test_stop_finishes_the_request_in_flight_and_exits_0(
     assert "Traceback" not in proxy.stderr
 
 
+def test_stop_of_the_whole_group_restarts_no_worker(
+    proxy: ProxyProcess, upstream: Upstream
+) -> None:
+    (worker,) = proxy.workers()
+    with proxy.client() as busy:
+        assert busy.get("web").status == 200
+        upstream.wait_for_request()
+        upstream.hold()
+        busy.send_get("web")
+        upstream.wait_for_request()
+        os.kill(worker, signal.SIGTERM)  # as systemd does, before or after the control process
+        with proxy.client() as fresh:
+            upstream.release()
+            assert fresh.get("web").status == 200
+            assert "connection" not in busy.read_response().headers
+        proxy.signal(signal.SIGTERM)
+    assert proxy.wait() == 0
+    assert "ERROR" not in proxy.stderr
+
+
 def test_stop_twice_ends_now(proxy: ProxyProcess, upstream: Upstream) -> None:
     with proxy.client() as busy, proxy.client() as idle:
         assert idle.get("web").status == 200

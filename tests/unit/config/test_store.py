@@ -204,3 +204,12 @@ def test_separator_inside_a_block_scalar_does_not_cut(tmp_path):
     )
     store = Store(path)
     assert store.names == ["a"] and not store.codes
+
+
+def test_store_pipe_in_a_folder_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(service("a"))
+    os.mkfifo(tmp_path / "b.yaml")
+    store = Store(tmp_path)
+    assert (store.names, store.codes) == (["a"], ["MP001"])
+    (problem,) = store.last.problems
+    assert str(problem).startswith(f"{tmp_path}/b.yaml:0:0: error MP001: cannot read the file: it")
