@@ -44,6 +44,14 @@ def children(pid: int) -> list[int]:
     return [int(child) for each in listed for child in each.read_text().split()]
 
 
+def command(pid: int) -> bytes:
+    """The command line of a process, b"" of one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 class ProxyProcess:
     """A running proxy; every wait is bounded."""
 
@@ -99,8 +107,8 @@ class ProxyProcess:
         return RawClient(self.ports[index])
 
     def workers(self) -> list[int]:
-        """Pids of the children."""
-        return children(self.process.pid)
+        """Pids of the workers: the control process has other children for a moment."""
+        return [pid for pid in children(self.process.pid) if b"meshproxy.worker" in command(pid)]
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
