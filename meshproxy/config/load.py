@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .admission import Admitted, admit
@@ -58,9 +58,14 @@ class Loader:
     def load(self, changed: Collection[str] = ()) -> Loaded:
         """Give the content of every file now. Files whose size, time and inode are as before
         are not read again, unless named in `changed`."""
-        listed, _, problems = list_files(self.paths)
-        for name in [name for name in self._files if name not in listed]:
-            del self._files[name]
+        listed, _, problems, lost = list_files(self.paths)
+        gone = [name for name in self._files if name not in listed]
+        for name in gone:
+            if lost.isdisjoint(_above(name)):
+                del self._files[name]
+            else:
+                chunks = self._files[name].chunks
+                self._files[name] = _Cached(None, FileContent(broken=True), chunks)
         for name, sign in listed.items():
             cached = self._files.get(name)
             if cached is not None and name == STDIN_NAME:
@@ -68,7 +73,8 @@ class Loader:
             fresh = cached is not None and sign is not None and cached.signature == sign
             if not fresh or name in changed:
                 self._files[name] = self._read(name, sign, cached)
-        files = {name: self._files[name].content for name in listed}
+        kept = [name for name in gone if name in self._files]
+        files = {name: self._files[name].content for name in (*listed, *kept)}
         return Loaded(files, tuple(problems))
 
     def _read(self, name: str, sign: Signature | None, cached: _Cached | None) -> _Cached:
@@ -90,6 +96,15 @@ class Loader:
             chunks[chunk] = parsed
             parts.extend(parsed.documents)
         return _Cached(sign, _join(parts), chunks)
+
+
+def _above(name: str) -> Iterator[str]:
+    """Give the path itself and every path it is below, as they were written."""
+    yield name
+    while (cut := name.rfind("/")) > 0:
+        name = name[:cut]
+        yield name
+        yield name + "/"  # `-f config/`
 
 
 def _moved(parsed: _Parsed, line: int) -> _Parsed:

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from .problem import Problem, severity_of
@@ -29,38 +29,52 @@ path names them (`-f <(...)`), not below a folder."""
 
 class Listing(NamedTuple):
     """Files in a stable order; the signature is None for standard input and for files that
-    cannot be read (which `read_text` then reports). `folders`: all that were looked into."""
+    cannot be read (which `read_text` then reports). `folders`: all that were looked into; `lost`:
+    paths that may be folders of which nobody can say what they hold."""
 
     files: dict[str, Signature | None]
     folders: set[str]
     problems: list[Problem]
+    lost: set[str]
 
 
 def list_files(paths: Sequence[str]) -> Listing:
     """Give the files behind `-f` arguments: a folder stands for the *.yaml, *.yml and *.json
     below it, sorted."""
-    found: dict[str, Signature | None] = {}
-    folders: set[str] = set()
-    problems: list[Problem] = []
+    listing = Listing({}, set(), [], set())
     for path in paths:
         if path == STDIN:
-            found[STDIN_NAME] = None
+            listing.files[STDIN_NAME] = None
         elif os.path.isdir(path):
-            before = len(found) + len(problems)
-            for folder, names in _walk(path):
-                folders.add(folder)
-                for name in names:
-                    sign = signature(name)
-                    if sign == STREAM:  # nobody may ever write to a pipe that just lies there
-                        reason = "cannot read the file: it is a pipe, a socket or a device"
-                        problems.append(file_problem(name, "MP001", reason))
-                    else:
-                        found.setdefault(name, sign)
-            if len(found) + len(problems) == before:
-                problems.append(file_problem(path, "MP009", "expected *.yaml files, found none"))
+            _list_folder(path, listing)
         else:
-            found.setdefault(path, signature(path))
-    return Listing(found, folders, problems)
+            sign = listing.files.setdefault(path, signature(path))
+            if sign is None:
+                listing.lost.add(path)
+    return listing
+
+
+def _list_folder(path: str, listing: Listing) -> None:
+    files, folders, problems, lost = listing
+    before = len(files) + len(problems)
+
+    def refuse(error: OSError) -> None:
+        name = os.fspath(error.filename)
+        if isinstance(error, FileNotFoundError) and name != path:
+            return  # removed while we looked: its files are gone as well
+        lost.add(name)
+        problems.append(unreadable(name, error.strerror, "folder"))
+
+    for folder, names in _walk(path, refuse):
+        folders.add(folder)
+        for name in names:
+            sign = signature(name)
+            if sign == STREAM:  # nobody may ever write to a pipe that just lies there
+                problems.append(unreadable(name, "it is a pipe, a socket or a device"))
+            else:
+                files.setdefault(name, sign)
+    if len(files) + len(problems) == before:
+        problems.append(file_problem(path, "MP009", "expected *.yaml files, found none"))
 
 
 def signature(path: str) -> Signature | None:
@@ -86,7 +100,7 @@ def read_text(name: str) -> str | Problem:
                 data = _read(stream)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return file_problem(name, "MP001", f"cannot read the file: {reason}")
+        return unreadable(name, reason)
     if len(data) > MAX_FILE_BYTES:
         return file_problem(name, "MP007", f"expected at most {MAX_FILE_BYTES} bytes, found more")
     try:
@@ -136,11 +150,22 @@ def file_problem(name: str, code: str, message: str, line: int = 0, column: int 
     return Problem(name, line, column, "", "", severity_of(code), code, message)
 
 
-def _walk(folder: str) -> Iterator[tuple[str, list[str]]]:
-    """Give each folder and the files in it. Hidden folders are skipped: a mounted ConfigMap keeps
-    its data in one and links to it."""
-    for parent, folders, files in os.walk(folder):
+def unreadable(name: str, reason: str | None, what: str = "file") -> Problem:
+    """Make the problem of what cannot be read at all."""
+    return file_problem(name, "MP001", f"cannot read the {what}: {reason}")
+
+
+def _walk(folder: str, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
+    """Give each folder and the files in it, links to folders followed. Hidden ones are skipped: a
+    mounted ConfigMap keeps its data in one and links to it, also to folders in it."""
+    seen: set[str] = set()  # a link may lead back up
+    for parent, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(parent)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         yield (
             parent,
             [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -213,3 +214,57 @@ def test_store_pipe_in_a_folder_is_told_and_not_waited_for(tmp_path: Path) -> No
     assert (store.names, store.codes) == (["a"], ["MP001"])
     (problem,) = store.last.problems
     assert str(problem).startswith(f"{tmp_path}/b.yaml:0:0: error MP001: cannot read the file: it")
+
+
+@pytest.mark.parametrize("written", ["{}", "{}/"])
+def test_store_folder_that_is_gone_or_unreadable_keeps_its_objects(
+    tmp_path: Path, written: str
+) -> None:
+    folder, sub = tmp_path / "mesh", tmp_path / "mesh" / "sub"
+    sub.mkdir(parents=True)
+    (folder / "a.yaml").write_text(service("a"))
+    (sub / "b.yaml").write_text(service("b"))
+    store = Store(written.format(folder))
+    folder.rename(tmp_path / "away")
+    assert not store.step().changed
+    assert (store.names, sorted(store.codes)) == (["a", "b"], ["MP001", "MP403", "MP403"])
+    (tmp_path / "away").rename(folder)
+    assert not store.step().changed
+    assert (store.names, store.codes) == (["a", "b"], [])
+    (sub / "b.yaml").unlink()
+    sub.rmdir()
+    store.step()
+    assert (store.names, store.codes) == (["a"], [])
+
+
+def test_store_folder_that_cannot_be_listed_is_told_and_keeps_its_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.yaml").write_text(service("a"))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.yaml").write_text(service("b"))
+    store = Store(tmp_path)
+    scandir = os.scandir
+
+    def refusing(path: str):  # root, who runs tests, may list everything
+        if path.endswith("sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert not store.step().changed
+    assert (store.names, sorted(store.codes)) == (["a", "b"], ["MP001", "MP403"])
+    told = next(str(problem) for problem in store.last.problems if problem.code == "MP001")
+    assert told.endswith("/sub:0:0: error MP001: cannot read the folder: Permission denied")
+
+
+def test_store_link_to_a_folder_is_followed_once(tmp_path: Path) -> None:
+    """As a ConfigMap is mounted whose items have paths with folders."""
+    (tmp_path / "..v1" / "sub").mkdir(parents=True)
+    (tmp_path / "..v1" / "sub" / "a.yaml").write_text(service("a"))
+    (tmp_path / "..v1" / "sub" / "up").symlink_to(tmp_path)
+    (tmp_path / "..data").symlink_to("..v1")
+    (tmp_path / "sub").symlink_to("..data/sub")
+    (tmp_path / "twin").symlink_to("sub")
+    store = Store(tmp_path)
+    assert (store.names, store.codes) == (["a"], [])
