@@ -20,6 +20,7 @@ from .buffer cimport Buffer
 from .cluster cimport Cluster
 from .endpoint cimport Endpoint
 from .http1 cimport ResponseHead
+from .limits cimport Limits
 from .outlier cimport FailedAt
 from .retry cimport AttemptEnd
 from .route cimport Route
@@ -81,6 +82,7 @@ cdef class Attempts(UpstreamSink):
     # The request on its way out.
     cdef int dispatch(self) except -1
     cdef Endpoint choose_endpoint(self)
+    cdef bint is_over(self, Limits limits) noexcept
     cdef int overflow(self) except -1
     cdef void set_waiting(self, bint waits) noexcept
     cdef int resend(self) except -1

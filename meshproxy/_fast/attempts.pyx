@@ -62,24 +62,21 @@ cdef class Attempts(UpstreamSink):
 
     # Picks the endpoint and gathers the head for it; request_flush sends.
     cdef int dispatch(self) except -1:
-        cdef Limits limits = self.cluster.limits
+        cdef Cluster cluster = self.cluster
         self.is_dispatched = True
         self.endpoint = self.choose_endpoint()
         if self.endpoint is None:
-            self.cluster.column.cx_none_healthy += 1
+            cluster.column.cx_none_healthy += 1
             return self.local_reply(503, FLAG_UH, DETAIL_NO_HEALTHY_UPSTREAM)
-        self.pool = pool_of(self.rt, self.endpoint, self.cluster)
-        if limits.max_pending and self.pool.idle_first == NULL and not limits.may_wait():
-            return self.overflow()
-        # Behind a limit on connections it waits instead, and takes the place of one that ended.
-        if limits.max_requests and not limits.may_request() and not self.pool.is_full(limits):
+        self.pool = pool_of(self.rt, self.endpoint, cluster)
+        if cluster.is_limited and self.is_over(cluster.limits):
             return self.overflow()
         self.endpoint.column.rq_total += 1
         self.endpoint.column.rq_active += 1
         self.is_on_endpoint = True
         self.rt.begin_send()
         if not METHOD_GET <= self.method <= METHOD_HEAD and not is_idempotent(self.method) and (
-                self.pool.is_doubtful(limits)):
+                self.pool.is_doubtful(cluster.limits)):
             self.pool.enqueue(self, False)
         else:
             self.upstream = self.pool.acquire(self, False)
@@ -89,6 +86,11 @@ cdef class Attempts(UpstreamSink):
             self.upstream.start_request(self.method)
             self.rt.gather_add(self.block, self.block_len)
         return 0
+
+    # Behind a limit on connections it waits instead, and takes the place of one that ended.
+    cdef bint is_over(self, Limits limits) noexcept:
+        return (self.pool.idle_first == NULL and not limits.may_wait()) or (
+            not limits.may_request() and not self.pool.is_full(limits))
 
     cdef Endpoint choose_endpoint(self):
         cdef PickRequest request

@@ -17,10 +17,11 @@ cdef struct Candidates:
     int count
     int workers                    # columns to sum: 1..workers
     size_t stride                  # bytes between the same slot of two workers' columns
-    uint32_t* weights              # owned by the Tier
-    EndpointColumn** columns       # worker 1's column of each endpoint; owned array, borrowed columns
+    void** endpoints               # of the Tier's list, borrowed; array owned by the Tier, as the following
+    EndpointColumn** columns       # worker 1's column of each endpoint, borrowed; in the same block
+    uint32_t* weights
     uint64_t* turn                 # shared by all workers; borrowed
-    double* ramp                   # owned; the share of its weight that slow start leaves each, the largest 1.0
+    double* ramp                   # the share of its weight that slow start leaves each, the largest 1.0
     bint is_warming                # some ramp is below 1.0
 
 cdef class Balancer:

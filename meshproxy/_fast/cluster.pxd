@@ -16,6 +16,19 @@ from .scoreboard cimport ClusterColumn, Cursor, Scoreboard
 from .tier cimport Policy, Tier
 
 cdef class Cluster:
+    # What every request asks stands together, as in Route.
+    cdef ClusterColumn* column     # this worker's; borrowed from the scoreboard
+    cdef Endpoint sole             # the only endpoint there is to choose, whatever the policy; else None
+    # settle() looked at ejections and ramps; what it found holds for so long, or until the next ejection
+    cdef uint64_t settled_us
+    cdef uint64_t settled_for_us
+    cdef Outlier outlier           # None = no passive ejection
+    cdef bint is_limited           # limits has some that a request or a connection may meet
+    cdef Tier only                 # the only tier there is to choose; else None
+    cdef readonly Limits limits
+    cdef uint64_t settled_ejections
+    cdef Cursor* cursor            # shared; borrowed from the scoreboard
+
     cdef readonly int id
     cdef readonly str name
     cdef readonly str policy
@@ -33,17 +46,8 @@ cdef class Cluster:
     cdef readonly list healthy     # Endpoint, in pick order
     cdef Policy picking
     cdef list levels               # Level, by priority
-    cdef Tier only                 # the only tier there is to choose; else None
     cdef int panic_percent         # a priority with fewer healthy is picked from as a whole; 0 = never
-    # settle() looked at ejections and ramps; what it found holds for so long, or until the next ejection
-    cdef uint64_t settled_us
-    cdef uint64_t settled_for_us
-    cdef uint64_t settled_ejections
     cdef PriorityHealth* health    # by level; scratch of settle(), owned, freed in __dealloc__
-    cdef readonly Limits limits
-    cdef Outlier outlier           # None = no passive ejection
-    cdef Cursor* cursor            # shared; borrowed from the scoreboard
-    cdef ClusterColumn* column     # this worker's; borrowed from the scoreboard
     cdef Scoreboard scoreboard     # keeps the columns and the cursor mapped
 
     # The chosen endpoint, or None when none is healthy. Counts nothing.

@@ -47,6 +47,7 @@ cdef class Cluster:
         self.cursor = scoreboard.cluster_cursor(self.id)
         self.column = scoreboard.cluster_column(worker, self.id)
         self.limits = Limits(data.get("limits"), scoreboard, self.id)
+        self.is_limited = self.limits.bounds_any()
         outlier = data.get("outlier")
         self.outlier = Outlier(outlier) if outlier is not None else None
         self.endpoints = {}
@@ -85,9 +86,11 @@ cdef class Cluster:
 
     cdef Endpoint pick(self, PickRequest* request):
         cdef Tier tier
-        if (request.now_us - self.settled_us >= self.settled_for_us
-                or self.settled_ejections != self.cursor.ejections):
+        if request.now_us - self.settled_us >= self.settled_for_us or (
+                self.outlier is not None and self.settled_ejections != self.cursor.ejections):
             self.settle(request.now_us)
+        if self.sole is not None:
+            return self.sole
         if self.only is not None:
             return self.only.pick(request)
         tier = self.choose_tier(request)
@@ -132,6 +135,7 @@ cdef class Cluster:
         self.settled_for_us = until - now_us
         level = self.levels[0] if n == 1 else None
         self.only = <Tier>level.tiers[0] if level is not None and len(level.tiers) == 1 else None
+        self.sole = self.only.endpoints[0] if self.only is not None and len(self.only.endpoints) == 1 else None
         return 0
 
     cdef long ring_point(self, PickRequest* request) except -2:

@@ -19,6 +19,8 @@ cdef class Limits:
     cdef bint is_default_budget
 
     cdef ClusterColumn* column(self, int worker) noexcept
+    # Of connections and requests; retries are looked at when there is one.
+    cdef bint bounds_any(self) noexcept
     cdef bint may_connect(self) noexcept
     cdef bint may_wait(self) noexcept
     # The request asking is counted already; those that wait for a connection are not.

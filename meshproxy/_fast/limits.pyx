@@ -31,6 +31,10 @@ cdef class Limits:
         self.retry_budget = budget / 100.0
         self.retry_budget_least = least
 
+    cdef bint bounds_any(self) noexcept:
+        return (self.max_connections or self.max_pending or self.max_requests or self.max_requests_per_connection
+                or self.max_connection_us) != 0
+
     cdef ClusterColumn* column(self, int worker) noexcept:
         return <ClusterColumn*>(<char*>self.columns + worker * self.stride)
 

@@ -37,6 +37,7 @@ cdef inline bint is_idempotent(Method method) noexcept nogil:
     return method in (METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_DELETE, METHOD_TRACE)
 
 cdef class RetryPolicy:
+    cdef object __weakref__
     cdef readonly uint32_t attempts        # retries, not tries
     cdef readonly uint64_t per_try_timeout_us
     cdef uint64_t backoff_us
@@ -53,3 +54,6 @@ cdef class RetryPolicy:
                             bint is_body_lost) noexcept
     # Wait before retry k (1, 2, ...): uniform in [0, min(base * 2^(k-1), 10 * base)).
     cdef uint64_t backoff(self, uint32_t k, RandomState* random) noexcept
+
+# The one of this data (RetryData): ten thousand routes that agree share a line of memory.
+cdef RetryPolicy policy_of(data)

@@ -1,3 +1,6 @@
+import marshal
+from weakref import WeakValueDictionary
+
 cimport cython
 
 from .headers cimport table_find
@@ -70,3 +73,14 @@ cdef class RetryPolicy:
         if most > 10 * self.backoff_us:
             most = 10 * self.backoff_us
         return random_next(random) % most
+
+
+policies = WeakValueDictionary()       # marshalled RetryData -> RetryPolicy
+
+
+cdef RetryPolicy policy_of(data):
+    key = marshal.dumps(data)
+    policy = policies.get(key)
+    if policy is None:
+        policy = policies[key] = RetryPolicy(data)
+    return policy

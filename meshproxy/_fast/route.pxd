@@ -23,19 +23,19 @@ cdef enum:
 
 cdef class Route:
     # What every request asks stands together: with ten thousand routes, each line of memory is one that waits.
-    cdef bint is_open              # no conditions: every request is its own
     cdef bint is_plain             # does nothing to requests and responses: the stream asks once
-    cdef readonly bint is_direct           # answers by itself with direct_status and direct_body
     cdef bint edits_request        # anything to do to the request head: rewrite or edits
-    cdef bint edits_response
-    cdef bint upgrades             # Upgrade goes on to the upstream
     cdef bint hashes_remote        # a policy may look at the client's address
     cdef int hash_count
     cdef int only_cluster          # with one arm; -1 = cluster not found
+    cdef bint upgrades             # Upgrade goes on to the upstream
     cdef uint64_t timeout_us       # 0 = none
     cdef Schedule split            # None with one arm
-    cdef readonly RetryPolicy retry        # None = no retries
+    cdef readonly RetryPolicy retry        # None = no retries; routes of equal data share one
 
+    cdef bint is_open              # no conditions: every request is its own
+    cdef readonly bint is_direct           # answers by itself with direct_status and direct_body
+    cdef bint edits_response
     cdef readonly str name
     cdef readonly str virtual_service
     cdef readonly int rule

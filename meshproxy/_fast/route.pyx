@@ -4,6 +4,7 @@ from .clib.system cimport atomic_add
 from .edits cimport HeaderEdits
 from .headers cimport RequestView
 from .matcher cimport Condition
+from .retry cimport policy_of
 from .scoreboard cimport Scoreboard
 
 HASHES = {"header": HASH_HEADER, "cookie": HASH_COOKIE, "query": HASH_QUERY,
@@ -64,7 +65,7 @@ cdef class Route:
         retry = data.get("retry")
         self.retry = None
         if retry is not None and retry["attempts"] > 0:
-            self.retry = RetryPolicy(retry)
+            self.retry = policy_of(retry)
         self.mirrors = [(m["cluster"], m["ppm"]) for m in data.get("mirrors", ())
                         if m["cluster"] >= 0 and m["ppm"] > 0]
         self.request_edits = [HeaderEdits(e) for e in data.get("request_edits", ())]

@@ -9,13 +9,20 @@ from .matcher cimport Check
 from .random cimport RandomState
 from .route cimport Route
 
-cdef struct Domain:
+cdef enum:
+    SHORT_NAME = 40
+
+cdef union DomainName:
+    char text[SHORT_NAME]
+    const char* borrowed            # borrowed from DomainTable.names
+
+cdef struct Domain:                # one cache line: all that most lookups read
     uint64_t hash
-    const char* name               # borrowed from DomainTable.names; NULL = free slot
     uint32_t name_len              # "*" + suffix for a wildcard
     int default_host               # virtual host id without a known port; -1 = no route
     int first_port                 # index into DomainTable.ports
-    int port_count
+    int ports_end                  # behind the last one; 0 = free slot: ports[0] is nobody's
+    DomainName name                # short up to SHORT_NAME bytes
 
 cdef struct DomainPort:
     uint32_t port
@@ -44,6 +51,20 @@ cdef class VirtualHost:
     cdef int* ends                 # by route: where its checks end
 
     cdef Route match(self, const RequestView* v)
+
+cdef struct HostEntry:
+    void* host                     # VirtualHost, borrowed from HostTable.hosts; NULL = none of this id
+    void* open_route               # its first route, if it takes every request; borrowed from the host
+
+# Virtual hosts by id; immutable.
+cdef class HostTable:
+    cdef list hosts                # VirtualHost or None
+    cdef HostEntry* entries        # owned, freed in __dealloc__; parallel to hosts
+    cdef int count
+
+    cdef VirtualHost at(self, int id)
+    # The host's first route whose conditions all hold, or None.
+    cdef Route match(self, int id, const RequestView* v)
 
 # Combines the route's hash policies (ISTIO 3.7). 1 and out[0] set, or 0: no policy found a value. A cookie that the
 # route makes is made from `remote` (the client's ip:port); its (name, value) for Set-Cookie goes to `made`.

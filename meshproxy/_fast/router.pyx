@@ -1,15 +1,20 @@
 
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp
+from libc.string cimport memcpy, memset
 
 cimport cython
 
+from .clib.system cimport aligned_alloc
 from .headers cimport table_find
 from .matcher cimport *
 from .random cimport rotl
 from .route cimport *
 from .scan cimport *
 from .xxh64 cimport xxh64
+
+
+cdef inline const char* name_of(const Domain* d) noexcept nogil:
+    return &d.name.text[0] if d.name_len <= SHORT_NAME else d.name.borrowed
 
 
 @cython.final
@@ -19,7 +24,7 @@ cdef class DomainTable:
     def __cinit__(self, domains):
         cdef uint64_t size = 16, at, hash
         cdef Domain* d
-        cdef int ports_used = 0
+        cdef int ports_used = 1
         cdef bytes name
         while size < 2 * len(domains) + 2:
             size *= 2
@@ -27,32 +32,36 @@ cdef class DomainTable:
         self.names = []
         self.has_star = False
         self.wildcard_count = 0
-        self.slots = <Domain*>calloc(size, sizeof(Domain))
+        self.slots = <Domain*>aligned_alloc(sizeof(Domain), size * sizeof(Domain))
         self.ports = <DomainPort*>calloc(
             sum([len(item["ports"]) for item in domains]) + 1, sizeof(DomainPort))
+        if self.slots == NULL or self.ports == NULL:
+            raise MemoryError()
+        memset(self.slots, 0, size * sizeof(Domain))
         lengths = set()
         for item in domains:
             name = item["domain"].lower().encode()
             hash = scan_hash_lower(name, len(name))
-            if self.slots == NULL or self.ports == NULL:
-                raise MemoryError()
             if self.get(hash, name, len(name)) != NULL:
                 continue
             at = hash & self.mask
-            while self.slots[at].name != NULL:
+            while self.slots[at].ports_end:
                 at = (at + 1) & self.mask
             d = &self.slots[at]
-            self.names.append(name)
             d.hash = hash
-            d.name = name
             d.name_len = <uint32_t>len(name)
+            if d.name_len <= SHORT_NAME:
+                memcpy(d.name.text, <const char*>name, d.name_len)
+            else:
+                self.names.append(name)
+                d.name.borrowed = name
             d.default_host = item["default"]
             d.first_port = ports_used
-            d.port_count = len(item["ports"])
             for port, host in item["ports"].items():
                 self.ports[ports_used].port = port
                 self.ports[ports_used].virtual_host = host
                 ports_used += 1
+            d.ports_end = ports_used
             if name == b"*":
                 self.has_star = True
             elif name[:1] == b"*":
@@ -74,9 +83,9 @@ cdef class DomainTable:
         cdef Domain* d
         while True:
             d = &self.slots[at]
-            if d.name == NULL:
+            if d.ports_end == 0:
                 return NULL
-            if d.hash == hash and d.name_len == n and scan_ieq(d.name, name, n):
+            if d.hash == hash and d.name_len == n and scan_ieq(name_of(d), name, n):
                 return d
             at = (at + 1) & self.mask
 
@@ -106,9 +115,10 @@ cdef class DomainTable:
                 d = self.get_wildcard(authority, 0)
             if d == NULL:
                 return -1
-        for k in range(d.first_port, d.first_port + d.port_count):
-            if self.ports[k].port == port:
-                return self.ports[k].virtual_host
+        if port:
+            for k in range(d.first_port, d.ports_end):
+                if self.ports[k].port == port:
+                    return self.ports[k].virtual_host
         return d.default_host
 
     # The domain "*" + suffix.
@@ -123,10 +133,10 @@ cdef class DomainTable:
         at = h & self.mask
         while True:
             d = &self.slots[at]
-            if d.name == NULL:
+            if d.ports_end == 0:
                 return NULL
-            if d.hash == h and d.name_len == n + 1 and d.name[0] == c'*' and scan_ieq(
-                    d.name + 1, suffix, n):
+            if d.hash == h and d.name_len == n + 1 and name_of(d)[0] == c'*' and scan_ieq(
+                    name_of(d) + 1, suffix, n):
                 return d
             at = (at + 1) & self.mask
 
@@ -183,6 +193,37 @@ cdef class VirtualHost:
             if r.first_failing(v) < 0:
                 return r
         return None
+
+
+@cython.final
+cdef class HostTable:
+    def __cinit__(self, list hosts):
+        cdef VirtualHost host
+        self.hosts = hosts
+        self.count = len(hosts)
+        self.entries = <HostEntry*>calloc(self.count + 1, sizeof(HostEntry))
+        if self.entries == NULL:
+            raise MemoryError()
+        for i, host in enumerate(hosts):
+            if host is not None:
+                self.entries[i].host = <void*>host
+                if host.open_route is not None:
+                    self.entries[i].open_route = <void*>host.open_route
+
+    def __dealloc__(self):
+        free(self.entries)
+
+    cdef VirtualHost at(self, int id):
+        return self.hosts[id] if 0 <= id < self.count else None
+
+    cdef Route match(self, int id, const RequestView* v):
+        cdef HostEntry* entry
+        if not 0 <= id < self.count:
+            return None
+        entry = &self.entries[id]
+        if entry.open_route != NULL:
+            return <Route>entry.open_route
+        return (<VirtualHost>entry.host).match(v) if entry.host != NULL else None
 
 
 # All values of the header: one is hashed as it is, several are sorted and chained through the seed.

@@ -73,12 +73,19 @@ cdef struct EndpointColumn:    # one cache line
     uint64_t cx_connect_fail
     uint64_t pad
 
+# Whole cache lines. What every request counts stands in two of them: the first, which ends with the first pair of
+# status and flags, and the one where the durations begin.
 cdef struct ClusterColumn:
     uint32_t rq_active         # gauge
     uint32_t cx_active         # gauge
     uint32_t rq_pending        # gauge: waiting for a connection
     uint32_t rq_retrying       # gauge: retries in flight or in backoff
     uint64_t rq_total
+    uint64_t request_bytes     # body bytes
+    uint64_t response_bytes
+    uint64_t duration_sum_us
+    CodeCount codes[CODE_SLOTS]
+    uint64_t duration[HISTOGRAM_SLOTS]   # last = +Inf
     uint64_t rq_timeout
     uint64_t rq_retry
     uint64_t rq_retry_after[RETRY_REASONS]     # index = AttemptEnd
@@ -93,12 +100,8 @@ cdef struct ClusterColumn:
     uint64_t ejections_by[EJECTION_COUNTERS]   # index = Tripped
     uint64_t ejections_overflow
     uint64_t cx_overflow
-    uint64_t cx_aged               # idle ones closed just before the endpoint would have
-    uint64_t request_bytes     # body bytes
-    uint64_t response_bytes
-    uint64_t duration_sum_us
-    uint64_t duration[HISTOGRAM_SLOTS]   # last = +Inf
-    CodeCount codes[CODE_SLOTS]
+    uint64_t cx_aged           # idle ones closed just before the endpoint would have
+    uint64_t pad[2]
 
 cdef struct ProcessColumn:
     uint32_t downstream_cx_active   # gauge

@@ -334,6 +334,7 @@ cdef void fold_sum(uint64_t* into, uint64_t* words, size_t n) noexcept:
 cdef void add_cluster(ClusterColumn* into, ClusterColumn* c) noexcept:
     cdef int i, j
     fold_sum(&into.rq_total, &c.rq_total, (<char*>&c.codes[0] - <char*>&c.rq_total) // 8)
+    fold_sum(&into.duration[0], &c.duration[0], (<char*>(c + 1) - <char*>&c.duration[0]) // 8)
     for i in range(CODE_SLOTS):
         if c.codes[i].count == 0:
             continue

@@ -6,7 +6,7 @@ from .headers cimport RequestView
 from .http1 cimport RequestHead
 from .random cimport RandomState
 from .route cimport Route
-from .router cimport DomainTable, VirtualHost
+from .router cimport DomainTable, HostTable, VirtualHost
 from .schedule cimport Schedule
 from .scoreboard cimport Cursor, Scoreboard
 
@@ -27,13 +27,14 @@ cdef class Snapshot:
     cdef Scoreboard scoreboard
     cdef int worker
     cdef list clusters             # by id; None = no such cluster
-    cdef list virtual_hosts        # VirtualHost or None, by id
+    cdef HostTable hosts
     cdef DomainTable domains
     cdef dict bindings             # listener id -> Binding
     cdef readonly list retired     # Endpoints of the previous snapshot that this one no longer names
 
-    # None: no virtual host (outcome no_route). A connection may outlive the virtual host that its listener was bound
+    # -1: no virtual host (outcome no_route). A connection may outlive the virtual host that its listener was bound
     # to, which may come back by another id; ids are not given twice.
+    cdef int host_id(self, const RequestView* v, Binding binding) except? -1
     cdef VirtualHost host_of(self, const RequestView* v, Binding binding)
     # None: unknown or removed cluster id (outcome no_cluster).
     cdef Cluster cluster_of(self, Route route, int arm)

@@ -99,7 +99,7 @@ cdef class Snapshot:
         self.scoreboard = scoreboard if scoreboard is not None else Scoreboard(1)
         self.worker = worker
         self.clusters = []
-        self.virtual_hosts = []
+        self.hosts = HostTable([])
         self.domains = DomainTable([])
         self.bindings = {}
         self.retired = []
@@ -112,7 +112,7 @@ cdef class Snapshot:
         cdef Cluster before, cluster
         after.generation = update["generation"]
         after.clusters = list(self.clusters)
-        after.virtual_hosts = [] if update["full"] else self.virtual_hosts
+        after.hosts = HostTable([]) if update["full"] else self.hosts
         after.domains = self.domains
         after.bindings = self.bindings
         changed = dict(update["clusters"])
@@ -132,22 +132,25 @@ cdef class Snapshot:
                 after.retired += [e for e in before.endpoints.values() if e not in kept]
         if update["virtual_hosts"]:
             most = max(update["virtual_hosts"]) + 1
-            after.virtual_hosts = after.virtual_hosts + [None] * (most - len(after.virtual_hosts))
+            hosts = after.hosts.hosts + [None] * (most - after.hosts.count)
             for host_id, host in update["virtual_hosts"].items():
-                after.virtual_hosts[host_id] = None if host is None else VirtualHost(host, self.scoreboard)
+                hosts[host_id] = None if host is None else VirtualHost(host, self.scoreboard)
+            after.hosts = HostTable(hosts)
         if update["domains"] is not None:
             after.domains = DomainTable(update["domains"])
         if update["listeners"] is not None:
             after.bindings = {item["id"]: Binding(item, self.scoreboard) for item in update["listeners"]}
         return after
 
+    cdef int host_id(self, const RequestView* v, Binding binding) except? -1:
+        if binding.virtual_host < 0:
+            return self.domains.find(v.base + v.authority.off, v.authority.len)
+        if self.hosts.at(binding.virtual_host) is None:
+            return (<Binding>self.bindings.get(binding.id, BY_HOST)).virtual_host
+        return binding.virtual_host
+
     cdef VirtualHost host_of(self, const RequestView* v, Binding binding):
-        cdef int host = binding.virtual_host
-        if host < 0:
-            host = self.domains.find(v.base + v.authority.off, v.authority.len)
-        elif host >= len(self.virtual_hosts) or self.virtual_hosts[host] is None:
-            host = (<Binding>self.bindings.get(binding.id, BY_HOST)).virtual_host
-        return self.virtual_hosts[host] if 0 <= host < len(self.virtual_hosts) else None
+        return self.hosts.at(self.host_id(v, binding))
 
     cdef Cluster cluster_of(self, Route route, int arm):
         return self.cluster_at(route.only_cluster if route.split is None else route.cluster_ids[arm])

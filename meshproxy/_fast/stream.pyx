@@ -19,7 +19,7 @@ from .outlier cimport FAILED_CONNECTED
 from .random cimport random_next
 from .reason cimport reason_json, reason_text, wants_json
 from .retry cimport AttemptEnd
-from .router cimport VirtualHost, request_hash
+from .router cimport request_hash
 from .scoreboard cimport count_code, count_duration
 from .trailers cimport keep_trailers
 from .transport cimport SEND_DONE, SEND_FAILED
@@ -167,9 +167,7 @@ cdef class Stream(Attempts):
     # Route, split and cluster; or an answer of the route's own, which finishes the stream.
     cdef int choose(self, RequestHead* h) except -1:
         cdef RequestView* v = &h.view
-        cdef VirtualHost host = self.snapshot.host_of(v, self.downstream.binding)
-        if host is not None:
-            self.route = host.match(v)
+        self.route = self.snapshot.hosts.match(self.snapshot.host_id(v, self.downstream.binding), v)
         if self.route is None:
             self.rt.column.no_route += 1
             return self.local_reply(404, FLAG_NR, DETAIL_ROUTE_NOT_FOUND)

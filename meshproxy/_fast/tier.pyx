@@ -84,11 +84,13 @@ cdef class Tier:
         c.stride = scoreboard.column_stride()
         c.is_warming = False
         c.weights = <uint32_t*>calloc(n + 1, sizeof(uint32_t))
-        c.columns = <EndpointColumn**>calloc(n + 1, sizeof(void*))
+        c.endpoints = <void**>calloc(2 * n + 1, sizeof(void*))
         c.ramp = <double*>calloc(n + 1, sizeof(double))
-        if c.weights == NULL or c.columns == NULL or c.ramp == NULL:
+        if c.weights == NULL or c.endpoints == NULL or c.ramp == NULL:
             raise MemoryError()
+        c.columns = <EndpointColumn**>(c.endpoints + n)
         for i in range(n):
+            c.endpoints[i] = <void*>endpoints[i]
             c.weights[i] = weights[i]
             c.columns[i] = scoreboard.endpoint_column(1, (<Endpoint>endpoints[i]).slot)
             c.ramp[i] = 1.0
@@ -100,11 +102,11 @@ cdef class Tier:
 
     def __dealloc__(self):
         free(self.candidates.weights)
-        free(self.candidates.columns)
+        free(self.candidates.endpoints)
         free(self.candidates.ramp)
 
     cdef Endpoint pick(self, PickRequest* request):
-        return <Endpoint>self.endpoints[self.balancer.pick(request)]
+        return <Endpoint>self.candidates.endpoints[self.balancer.pick(request)]
 
     cdef void use_turns(self, Cursor* cursor) noexcept:
         self.candidates.turn = (&cursor.value if self.number == 0

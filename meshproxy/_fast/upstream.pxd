@@ -61,28 +61,30 @@ cdef class UpstreamSink(Handler):
     cdef int on_relay_end(self) except -1
 
 cdef class UpstreamConnection(Transport):
+    # What every request touches stands together, as in Route.
     cdef Pool pool
-    cdef UpstreamState state
     cdef UpstreamSink sink
-    cdef Detail connect_failure    # what a connect() that failed at once means
-    cdef Method method             # of the request in flight: decides the response's framing
+    cdef Buffer partial            # a response head not complete yet, or None
+    cdef UpstreamState state
     cdef ResponseStage stage
+    cdef Method method             # of the request in flight: decides the response's framing
     cdef bint is_answered          # a byte of the response came, 1xx included
     cdef bint keep_alive
     cdef bint expects_bulk         # the last body was large: its head is read alone, that the next need not be copied
     cdef int64_t body_left
-    cdef ChunkDecoder chunks
-    cdef Buffer trailers           # read so far, or None
-    cdef bint may_pass_trailers
-    cdef Buffer partial            # a response head not complete yet, or None
-    cdef Timer timer               # connecting: connect timeout; else idle timeout
-    cdef uint64_t idle_since_us
-    cdef uint64_t opened_us
-    cdef uint64_t promised_us      # Keep-Alive: timeout of the last response that had one; 0 = none
-    cdef size_t unread_bytes       # of the request in flight, not acknowledged when the endpoint closed in order
     cdef uint64_t requests         # taken so far; 1 = the first
     cdef void* idle_next           # borrowed UpstreamConnection, in the pool's idle list
     cdef void* idle_prev
+    cdef uint64_t idle_since_us
+
+    cdef Detail connect_failure    # what a connect() that failed at once means
+    cdef bint may_pass_trailers
+    cdef ChunkDecoder chunks
+    cdef Buffer trailers           # read so far, or None
+    cdef Timer timer               # connecting: connect timeout; else idle timeout
+    cdef uint64_t opened_us
+    cdef uint64_t promised_us      # Keep-Alive: timeout of the last response that had one; 0 = none
+    cdef size_t unread_bytes       # of the request in flight, not acknowledged when the endpoint closed in order
 
     cdef int assign(self, UpstreamSink sink) except -1
     cdef int start_request(self, Method method) except -1
@@ -107,19 +109,22 @@ cdef class UpstreamConnection(Transport):
     cdef int on_connected(self) except -1
 
 cdef class Pool:
-    cdef Runtime rt
-    cdef Endpoint endpoint
-    cdef ClusterColumn* column     # borrowed from the scoreboard
+    # What every request asks stands together, as in Route.
     cdef Cluster cluster           # as of the last request: timeouts and limits, for connections that were there too
-    cdef IdleAge idle_age
+    cdef void* idle_first          # borrowed UpstreamConnection: most recently used first
+    cdef readonly int idle_count
     cdef bint checks_age           # a close was seen or promised: what idles is looked at before it is used
+    cdef int waiting_count         # of waiting
+    cdef Endpoint endpoint
+
+    cdef Runtime rt
+    cdef int connecting            # connections under way: at least as many as sinks wait
+    cdef object waiting            # deque of UpstreamSink
+    cdef ClusterColumn* column     # borrowed from the scoreboard
+    cdef IdleAge idle_age
     cdef readonly int open_count   # connecting, busy and idle
     cdef uint64_t connect_timeout_us
     cdef uint64_t idle_timeout_us
-    cdef void* idle_first          # borrowed UpstreamConnection: most recently used first
-    cdef readonly int idle_count
-    cdef int connecting            # connections under way: at least as many as sinks wait
-    cdef object waiting            # deque of UpstreamSink
 
     # Another version of the cluster; True when connections may have to end sooner: arm_idle() each of them.
     cdef bint follow(self, Cluster cluster) noexcept
@@ -138,6 +143,7 @@ cdef class Pool:
     cdef void drop_aged(self) noexcept
     cdef void learn_idle_age(self, uint64_t idle_since_us) noexcept
     cdef void forget(self, UpstreamSink sink) noexcept
+    cdef UpstreamSink next_waiting(self)
     cdef int release(self, UpstreamConnection c) except -1
     cdef bint is_spent(self, UpstreamConnection c) noexcept
     cdef void push_idle(self, UpstreamConnection c) noexcept

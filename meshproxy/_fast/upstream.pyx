@@ -121,7 +121,7 @@ cdef class UpstreamConnection(Transport):
 
     cdef int give_up(self) except -1:
         self.close_now()
-        return self.pool.connect_for_waiting() if self.pool.waiting else 0
+        return self.pool.connect_for_waiting() if self.pool.waiting_count else 0
 
     # Closes and tells whoever waits for it.
     cdef int fail(self, Detail detail) except -1:
@@ -133,12 +133,12 @@ cdef class UpstreamConnection(Transport):
             self.pool.endpoint.column.cx_connect_fail += 1
             # A surplus one, whose sink went away or was served otherwise, fails nobody. Behind a limit several
             # waited for this one: each would have to wait for a failure of its own.
-            for _ in range(<int>len(self.pool.waiting) - self.pool.connecting):
-                sink = self.pool.waiting.popleft()
+            for _ in range(self.pool.waiting_count - self.pool.connecting):
+                sink = self.pool.next_waiting()
                 sink.on_upstream_failed(detail)
         elif sink is not None:
             sink.on_upstream_reset(detail)
-        if self.pool.waiting:
+        if self.pool.waiting_count:
             self.pool.connect_for_waiting()
         return 0
 
@@ -446,7 +446,7 @@ cdef class Pool:
         self.endpoint = endpoint
         self.column = cluster.column
         self.idle_first = NULL
-        self.idle_count = self.connecting = self.open_count = 0
+        self.idle_count = self.connecting = self.open_count = self.waiting_count = 0
         self.waiting = deque()
         self.cluster = cluster
         self.follow(cluster)
@@ -468,6 +468,7 @@ cdef class Pool:
     cdef int enqueue(self, UpstreamSink sink, bint must_be_fresh) except -1:
         sink.must_be_fresh = must_be_fresh
         self.waiting.append(sink)
+        self.waiting_count += 1
         # One connection for each that waits: the failure of another's connect is not this one's.
         return self.connect_within_limits()
 
@@ -494,7 +495,7 @@ cdef class Pool:
         return not self.idle_age.is_safe(age)
 
     cdef int connect_for_waiting(self) except -1:
-        return self.connect_within_limits() if self.connecting < <int>len(self.waiting) else 0
+        return self.connect_within_limits() if self.connecting < self.waiting_count else 0
 
     # A host may always have one connection, whatever the limit (ISTIO 3.10).
     cdef bint is_full(self, Limits limits) noexcept:
@@ -550,32 +551,40 @@ cdef class Pool:
     cdef void forget(self, UpstreamSink sink) noexcept:
         try:
             self.waiting.remove(sink)
+            self.waiting_count -= 1
         except ValueError:
             pass
+
+    cdef UpstreamSink next_waiting(self):
+        self.waiting_count -= 1
+        return self.waiting.popleft()
 
     cdef int release(self, UpstreamConnection c) except -1:
         cdef UpstreamSink sink
         cdef bint is_over = c.peer_closed or self.is_spent(c)
         c.sink = None
         c.stage = RESP_DONE
-        if self.waiting and not is_over:
+        if self.waiting_count and not is_over:
             sink = self.waiting[0]
             if c.requests == 0 or not sink.must_be_fresh:
-                self.waiting.popleft()
+                self.next_waiting()
                 c.assign(sink)
                 return sink.on_upstream_ready(c)
             # It waits for a fresh one: this one makes room, if it takes that.
-            is_over = self.connecting < <int>len(self.waiting)
-        if is_over or self.endpoint.is_retired or self.rt.is_draining:
+            is_over = self.connecting < self.waiting_count
+        if is_over or self.endpoint.is_retired or c.rt.is_draining:
             c.close_now()
-            return self.connect_for_waiting() if self.waiting else 0
+            return self.connect_for_waiting() if self.waiting_count else 0
         c.state = UP_IDLE
-        c.idle_since_us = self.rt.reactor.now_us
+        c.idle_since_us = c.rt.reactor.now_us
         self.push_idle(c)
         return 0
 
     cdef bint is_spent(self, UpstreamConnection c) noexcept:
-        cdef Limits limits = self.cluster.limits
+        cdef Limits limits
+        if not self.cluster.is_limited:
+            return False
+        limits = self.cluster.limits
         if limits.max_requests_per_connection and c.requests >= limits.max_requests_per_connection:
             return True
         return limits.max_connection_us > 0 and (

@@ -20,6 +20,9 @@ cdef extern from "time.h" nogil:
         CLOCK_MONOTONIC
         CLOCK_REALTIME
 
+cdef extern from "stdlib.h" nogil:
+    void* aligned_alloc(size_t alignment, size_t size)
+
 cdef extern from "sys/mman.h" nogil:
     void* mmap(void* addr, size_t length, int prot, int flags, int fd, long offset)
     int munmap(void* addr, size_t length)

@@ -14,6 +14,15 @@ def cluster_data(*weights: int, policy: str = "ROUND_ROBIN", **lb: Any) -> dict[
         "lb": {"policy": policy, **lb},
         "connect_timeout_ms": 1000,
         "idle_timeout_ms": 1000,
+        "outlier": {
+            "consecutive_5xx": 5,
+            "consecutive_gateway": 0,
+            "consecutive_local": 0,
+            "split_local": False,
+            "interval_ms": 10_000,
+            "base_ejection_ms": 30_000,
+            "max_ejection_percent": 100,
+        },
         "endpoints": [
             {
                 "address": f"10.0.0.{i}",
