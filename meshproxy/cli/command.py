@@ -7,9 +7,10 @@ Exit codes: 0 fine, 1 runtime failure, 2 usage, 3 invalid configuration, 4 only 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -44,7 +45,22 @@ if TYPE_CHECKING:
 EXIT_INVALID_CONFIG = 3
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Verbs(click.Group):
+    """Ends as filters of a shell do when their reader leaves: click would say 1, a failure."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # keeps the interpreter from complaining when it flushes at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            ctx.exit(128 + signal.SIGPIPE)
+
+
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, "--version", "-V", message="meshproxy %(version)s")
 def cli() -> None:
     """L7 traffic proxy that runs Kubernetes and Istio YAML without a control plane.
@@ -295,8 +311,4 @@ def main() -> None:
         status = _report_invalid(error)
     except (click.Abort, KeyboardInterrupt):
         status = 130
-    except BrokenPipeError:
-        # the reader left; keep the interpreter from complaining when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        status = 0
     sys.exit(status)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from meshproxy.config.problem import urgent
 from meshproxy.explain import Decision, Mesh
 from meshproxy.explain.connection import SCHEME, ConnectionDecision
 from meshproxy.explain.connection_text import describe_connection
@@ -25,7 +26,7 @@ def run_explain(
 ) -> int:
     """`request` is (method, url, headers), `drawn` (seed, source_ip). Verdicts go to standard
     error."""
-    for problem in mesh.problems:
+    for problem in urgent(mesh.problems):
         click.echo(problem, err=True)
     method, url, headers = request
     decision: Decision | ConnectionDecision

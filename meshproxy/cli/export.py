@@ -10,6 +10,7 @@ from typing import Any
 import click
 import yaml
 
+from meshproxy.config.problem import urgent
 from meshproxy.export import export_envoy
 from meshproxy.listen import ListenSpec
 from meshproxy.manifests import load_manifests
@@ -27,7 +28,7 @@ def run_export(
 ) -> int:
     """Verdicts, and what Envoy cannot say, go to standard error."""
     builder = Builder(listeners=listen, scope=scope)
-    for problem in load_manifests(builder, paths):
+    for problem in urgent(load_manifests(builder, paths)):
         click.echo(problem, err=True)
     addresses = {index: spec.address for index, spec in enumerate(listen)}
     made = export_envoy(builder.snapshot, addresses, intake)

@@ -172,6 +172,7 @@ def run_simulate(
     paths: tuple[str, ...], scope: Scope, scenario: Scenario, output: str, svg: str | None
 ) -> int:
     """Verdicts go to standard error. Raises ValueError for what cannot be asked."""
+    from meshproxy.config.problem import urgent
     from meshproxy.manifests import load_manifests
     from meshproxy.simulate import run
     from meshproxy.simulate.chart import draw
@@ -180,7 +181,7 @@ def run_simulate(
     from meshproxy.snapshot.build import Builder
 
     builder = Builder(scope=scope)
-    for problem in load_manifests(builder, paths):
+    for problem in urgent(load_manifests(builder, paths)):
         click.echo(problem, err=True)
     simulation = run(builder, scenario)
     report = report_of(simulation)

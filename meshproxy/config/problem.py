@@ -106,3 +106,8 @@ def quote(text: str) -> str:
     shown = text if len(text) <= 60 else text[:57] + "..."
     shown = "".join(char if char.isprintable() else "?" for char in shown)
     return f'"{shown}"'
+
+
+def urgent(problems: Iterable[Problem]) -> list[Problem]:
+    """Leave out what is for information: `check` says that."""
+    return [problem for problem in problems if problem.severity != "info"]

@@ -52,9 +52,7 @@ class Explainer:
             raise ValueError(f"expected a seed from 0 to {_MOST}, found {seed}")
         listener = self._listener(service, port)
         if listener is None:
-            raise ValueError(
-                f"expected the port of a Service such as redis.cache:6379, found {url!r}"
-            )
+            raise ValueError(f"expected {self._expected_listeners()}, found {url!r}")
         is_live = self.scoreboard is not None
         answer = self._compiled.decide_connection(listener, seed, source_ip.encode(), is_live)
         return decide(self, url, listener, answer, seed, source_ip)
@@ -68,6 +66,13 @@ class Explainer:
             if f"{host}.".startswith(f"{service}.") and (not port or int(number) == port):
                 return item
         return None
+
+    def _expected_listeners(self) -> str:
+        if self.sources is not None:
+            return "the port of a Service such as redis.cache:6379"
+        bound = [item["service"] for item in self.data["listeners"] or () if item.get("service")]
+        which = ", ".join(f"tcp://{service}" for service in bound) or "and none is"
+        return f"a service port that a --listen is bound to ({which})"
 
     def ask(self, request: RequestView, seed: int = 0, source_ip: str = "") -> Decision:
         """Decide for one request. Raises ValueError for a seed out of range."""

@@ -16,12 +16,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import uvloop
 
 from meshproxy._fast.scoreboard import Scoreboard
+from meshproxy.config.problem import urgent
 from meshproxy.errors import ConfigError
 from meshproxy.listen import Address, ListenError, bound_address
 from meshproxy.lookup.names import NameWatch, dns_lookup
@@ -201,7 +202,7 @@ class Control:
         except ConfigError as error:
             say(*error.problems)
             return False
-        say(*_urgent(self._configuration.problems))
+        say(*urgent(self._configuration.problems))
         self._names.follow(self._configuration.names)
         return True
 
@@ -308,7 +309,7 @@ class Control:
                 generation = before["generation"]
                 _log.exception("internal error in a reload; generation %d stays", generation)
                 return None
-            say(*_urgent(problems))
+            say(*urgent(problems))
             if update is not None:
                 clear_new_slots(self.scoreboard, before, update)
                 self._live_supervisor.send_update(update)
@@ -384,11 +385,6 @@ def check_access_log(target: str) -> None:
                 pass
         except OSError as error:
             raise OSError(f"cannot write the access log {target}: {error.strerror}") from error
-
-
-def _urgent(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """What is for information is for `check` to say."""
-    return (problem for problem in problems if problem.severity != "info")
 
 
 def say(*lines: object) -> None:

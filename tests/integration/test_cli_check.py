@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +39,17 @@ def test_check_closed_standard_input_is_one_line_and_exit_3() -> None:
     assert (result.returncode, result.stderr.splitlines()[-1]) == (3, "no object: 1 error")
     why = "cannot read the file: standard input is closed"
     assert result.stdout == f"<stdin>:0:0: error MP001: {why}\n"
+
+
+def test_check_whose_reader_left_ends_as_by_sigpipe(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9) + REJECTED)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "meshproxy", "check", "-f", str(path)]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=environment())
+    os.close(writer)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr
 
 
 def test_check_only_warnings_is_exit_0_and_4_with_strict(tmp_path: Path) -> None:

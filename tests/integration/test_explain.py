@@ -191,6 +191,15 @@ def test_explain_that_cannot_be_asked_is_usage_in_a_line(path: Path, arguments: 
     assert errors[0].startswith("Error: ")
 
 
+def test_explain_leaves_what_is_for_information_to_check(path: Path) -> None:
+    assert "info MP" in run_command("check", "-f", str(path)).stdout
+    for verb in (["explain"], ["simulate", "--requests=1"], ["export", "envoy"]):
+        url = [] if verb[0] == "export" else ["http://web/"]
+        done = run_command(*verb, "-f", str(path), *url)
+        assert done.returncode == 0
+        assert "error MP201" in done.stderr and "info MP" not in done.stderr
+
+
 def test_explain_resolve_says_what_a_name_resolves_to(tmp_path: Path) -> None:
     path = manifests.write(tmp_path, manifests.service_entry("api.test", 8080))
     url = "http://api.test/"

@@ -184,3 +184,6 @@ def test_explain_names_rule_split_cluster_and_endpoint_of_a_connection(
         live = admin.get("/explain", params={"url": "tcp://redis:6379", "format": "json"}).json()
         assert live["split_turn"] == 1
         assert "spec.tcp[1]" in admin.get("/explain", params={"url": "tcp://redis"}).text
+        unbound = admin.get("/explain", params={"url": "tcp://other:1"})
+        assert unbound.status_code == 400
+        assert "bound to (tcp://redis.default.svc.cluster.local:6379), found" in unbound.text
