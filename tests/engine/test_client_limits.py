@@ -239,7 +239,8 @@ async def test_client_that_reads_no_more_of_a_response_cut_at_its_longest_time_i
         await peer.send(response(b"x" * 32 * MIB))
 
     up = rig.upstream(script)
-    proxy = limited(rig, up.port, stream_time=50, body_idle=30)
+    # The time to fill both sockets comes before the first, and a stall twice the second after it.
+    proxy = limited(rig, up.port, stream_time=400, body_idle=300)
     client = await rig.client(proxy.port, rcvbuf=4096)
     await client.send(request())
     await until(lambda: proxy.codes() == {(200, "DT"): 1})

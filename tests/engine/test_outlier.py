@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 from support.engine import Peer, Proxy, Rig, Upstream, answer, cluster, response
@@ -84,18 +85,16 @@ async def test_percentage_holds_over_all_workers(rig: Rig) -> None:
 
 async def test_each_ejection_is_longer_than_the_one_before(rig: Rig) -> None:
     bad = rig.upstream(broken)
-    proxy = rig.proxy(clusters=[ejecting(bad.port)])
+    proxy = rig.proxy(clusters=[ejecting(bad.port, consecutive_5xx=1)])
     events = watch(proxy)
     client = await rig.client(proxy.port)
-    while len(events) < 3:
+    # On a slow machine calm intervals pass between two of them, which are forgotten.
+    while not events or events[-1]["times"] < 3:
         await client.get()
-    assert [event["times"] for event in events] == [1, 2, 3]
-    lengths = [event["for_ms"] for event in events]
+    times = [event["times"] for event in events]
+    assert times[0] == 1 and all(b <= a + 1 for a, b in itertools.pairwise(times))
     # a length ends with the sweep after it
-    assert all(
-        60 * times <= length <= 60 * times + 20
-        for times, length in zip((1, 2, 3), lengths, strict=True)
-    )
+    assert all(0 <= event["for_ms"] - 60 * event["times"] <= 20 for event in events)
 
 
 async def test_endpoint_that_came_back_starts_at_zero(rig: Rig) -> None:
