@@ -60,12 +60,12 @@ count: $(BUILT)
 fuzz: $(BUILT) $(if $(CLANG),$(SANITIZED))
 	$(if $(CLANG),build/sanitize/run,$(PY)) -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
-# engine and codec tests on modules with AddressSanitizer and UndefinedBehaviorSanitizer; without those that
+# engine and codec tests on modules with AddressSanitizer, UndefinedBehaviorSanitizer and None checks; without those that
 # measure the memory of the process, which is the sanitizer's here, or race a server's patience of 50 ms
 sanitize: $(SANITIZED)
 	build/sanitize/run -m pytest -p no:cacheprovider $(if $(ARGS),$(ARGS),$(SANITIZE_TESTS))
 
-# bounds checks and invariants on, until the next change or make clean
+# bounds and None checks and invariants on, until the next change or make clean
 debug: $(INSTALLED)
 	CYTHON_FORCE_REGEN=1 MESHPROXY_DEBUG=1 $(COMPILE) --force
 	@rm -f $(PROFILED)

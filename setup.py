@@ -66,11 +66,14 @@ class GuidedBuild(build_ext):
         shutil.copyfile(PROFILE / f"{beside.stem}.gcda", beside)
 
 
+CHECKED = DEBUG or bool(SANITIZE)
 directives = {
     "language_level": 3,
-    "boundscheck": DEBUG,
+    "boundscheck": CHECKED,
     "wraparound": False,
-    "initializedcheck": DEBUG,
+    "initializedcheck": CHECKED,
+    # None's memory is the interpreter's: no sanitizer sees a field read from behind it
+    "nonecheck": CHECKED,
     "cdivision": True,
     "auto_pickle": False,
     "embedsignature": True,
@@ -105,7 +108,7 @@ if __name__ == "__main__":
         ext_modules=cythonize(
             extensions,
             compiler_directives=directives,
-            build_dir=f"{BASE}/cython",
+            build_dir=f"{BASE}/sanitize/cython" if SANITIZE else f"{BASE}/cython",
             nthreads=int(os.environ.get("MESHPROXY_JOBS", "0")) or os.cpu_count() or 1,
             show_all_warnings=False,
         ),
