@@ -22,6 +22,13 @@ HEAD = b"HEAD /h HTTP/1.1\r\nHost: web\r\n\r\n"
 POST = b"POST /b HTTP/1.1\r\nHost: web\r\nContent-Length: 5\r\n\r\n"
 CODED = b"POST /c HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+PUT = b"PUT /p HTTP/1.1\r\nHost: web\r\nContent-Length: 380000\r\n\r\n"
+BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"
+SWITCH = b"GET /s HTTP/1.1\r\nHost: web\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+KEPT = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n"
+HINT = b"HTTP/1.1 103 Early Hints\r\nX-A: %b\r\n\r\n"
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n"
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 380000\r\n\r\n"
 CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
 TRAILERS = CODED.replace(b"Host", b"TE: trailers\r\nTrailer: X-A\r\nHost")
@@ -68,6 +75,94 @@ PLAYS = [
     [b"c" + POST.replace(b"5", b"65") + b"a" * 65, b"u" + OK],
     [b"c" + GET, b"n", b"c" + GET, b"n", b"c" + GET, b"n", b"c" + GET * 2, b"u" + OK],
     [b"c" + GET, b"s", b"n", b"c" + GET, b"u" + OK],
+    # bodies that are too large to be copied, and readers that come late
+    [b"c" + GET, b"u" + LONG, b"h", b"U", b"U", b"h", b"c" + GET, b"u" + OK],
+    [b"c" + GET, b"p", b"u" + LONG, b"U", b"U", b"p", b"c" + GET, b"u" + OK],
+    [b"c" + GET, b"p", b"u" + LONG, b"U", b"U", b"p", b"p", b"R"],
+    [b"c" + GET * 3, b"p", b"u" + LONG + b"x", b"U", b"F", b"p"],
+    [b"c" + GET, b"p", b"u" + CHUNKS + b"2e630\r\n", b"U", b"u\r\n0\r\nX-A: 1\r\n\r\n", b"p"],
+    [b"c" + GET, b"p", b"uHTTP/1.1 200 OK\r\n\r\n", b"U", b"U", b"F", b"p"],
+    [b"c" + PUT, b"C", b"C", b"u" + OK, b"c" + GET, b"u" + OK],
+    [b"c" + PUT, b"P", b"C", b"C", b"P", b"u" + OK, b"f"],
+    [b"c" + PUT, b"C", b"P", b"C", b"R", b"u" + OK],
+    [b"c" + PUT, b"C", b"u" + OK, b"C", b"r"],
+    [b"c" + CODED + b"2e630\r\n", b"P", b"C", b"c\r\n0\r\n\r\n", b"P", b"u" + OK],
+    [b"c" + CODED, b"v", b"P", b"v", b"v", b"P", b"c0\r\n\r\n", b"u" + OK],
+    [b"c" + GET, b"u" + CHUNKS, b"V", b"p", b"V", b"V", b"p", b"u0\r\nX-A: ", b"K", b"u\r\n\r\n"],
+    [b"c" + CODED + b"0\r\nX-A: ", b"k", b"c\r\n\r\n", b"u" + OK],
+    # heads of many segments
+    [b"c" + GET[:-2] + b"X-A: ", b"k", b"k", b"c\r\n\r\n", b"u" + OK],
+    [b"c" + GET[:-2] + b"X-A: ", b"C", b"c\r\n\r\n"],
+    [b"c" + GET, b"u" + OK[:17] + b"X-A: ", b"K", b"K", b"u\r\n\r\n", b"F"],
+    [b"c" + GET, b"uHTTP/1.1 103 Hints\r\nX-A: ", b"K", b"K", b"u\r\n\r\n" * 2, b"u" + OK],
+    [b"c" + GET, b"u" + OK[:17] + b"X-A: ", b"U", b"u\r\n\r\n"],
+    # small ones whose reader comes late
+    [b"p", b"c" + GET * 16, *([b"G"] * 16), b"p", b"c" + GET],
+    [b"p", b"c" + GET * 16, *([b"G"] * 8), b"r"],
+    [b"c" + GET, b"P", *([b"u" + OK, b"g"] * 12), b"P", b"u" + OK],
+    [b"c" + GET, b"P", *([b"u" + OK, b"g"] * 12), b"R", b"u" + OK],
+    [b"c" + GET, b"u" + KEPT, b"w\x03", b"n", b"c" + GET, b"w\x04", b"c" + GET, b"u" + KEPT],
+    # a large one whose head is read alone, behind hints that its reader did not take yet
+    *(
+        [
+            *(b"c" + GET, b"u" + HALF, b"K", b"K", b"p", b"c" + GET * 2),
+            *(b"u" + HINT % (b"a" * n), b"h", b"u" + LONG, b"U", b"h", b"p", b"U", b"U"),
+        ]
+        for n in range(0, 4000, 500)
+    ),
+    [
+        *(b"p", b"c" + SWITCH, b"h", b"u" + HINT[:-6], b"K"),
+        *(b"u\r\n\r\n" + SWITCHED + b"late", b"h", b"K", b"p", b"K"),
+    ],
+    # several at once
+    [b"n", b"n", b"n", b"a" + GET * 2, b"A" + OK, b"A" + OK],
+    [b"n", b"n", b"a" + GET, b"h", b"A" + OK, b"r", b"t\x01", b"f", b"h"],
+    [b"n", b"n", b"h", b"a" + GET, b"t\x01", b"r", b"h", b"T\x01", b"R", b"A" + OK, b"a" + GET],
+    [b"c" + GET, b"h", b"u" + OK, b"c" + GET, b"F", b"h", b"u" + OK],
+    [b"c" + GET, b"p", b"h", b"u" + LONG, b"U", b"r", b"R", b"h"],
+    # protocols of others
+    [b"c" + SWITCH + b"early", b"u" + SWITCHED + b"late", b"cmore", b"u" + OK, b"F", b"f"],
+    [b"c" + SWITCH, b"u" + SWITCHED, b"p", b"U", b"U", b"P", b"C", b"p", b"P", b"r"],
+    [b"c" + SWITCH, b"h", b"u" + SWITCHED, b"C", b"U", b"h", b"R"],
+    [b"c" + SWITCH, b"u" + OK, b"c" + SWITCH, b"u" + SWITCHED, b"x"],
+    [b"N", b"cabc", b"udef", b"f", b"U", b"F"],
+    [b"N", b"p", b"P", b"C", b"C", b"U", b"U", b"p", b"P", b"f"],
+    [b"N", b"h", b"C", b"U", b"r", b"h", b"N", b"U", b"R", b"N", b"x"],
+    # time
+    [b"c" + GET, b"w\x04", b"u" + OK],
+    [b"c" + GET[:20], b"w\x03", b"w\x04"],
+    [b"w\x03", b"w\x04"],
+    [b"c" + POST, b"w\x03", b"w\x04", b"u" + OK],
+    [b"c" + GET, b"p", b"u" + LONG, b"U", b"U", b"w\x04", b"w\x04", b"w\x04"],
+    [b"c" + PUT, b"P", b"C", b"C", b"w\x04", b"w\x04"],
+    [b"c" + GET, b"u" + OK, b"w\x03", b"c" + GET, b"w\x07", b"c" + GET],
+    [b"c" + SWITCH, b"u" + SWITCHED, b"w\x04", b"w\x07"],
+    [b"N", b"w\x07", b"cabc", b"w\x07", b"w\x07"],
+    [b"c" + GET, b"u" + BUSY, b"w\x02", b"u" + BUSY, b"w\x02", b"u" + OK],
+    [b"c" + PUT, b"C", b"u" + BUSY, b"w\x02", b"C", b"u" + OK],
+    [b"c" + POST + b"hello", b"R", b"w\x02", b"u" + CHUNKS, b"R"],
+    [*([b"c" + GET, b"u" + BUSY] * 3), b"c" + GET, b"w\x04", b"c" + GET, b"u" + OK],
+    [*([b"n", b"c" + GET, b"R"] * 3), b"c" + GET, b"w\x04", b"c" + GET],
+    [
+        b"n",
+        b"n",
+        b"c" + PUT,
+        b"C",
+        b"t\x01",
+        b"p",
+        b"c" + GET,
+        b"u" + LONG,
+        b"h",
+        b"C",
+        b"U",
+        b"R",
+        b"h",
+    ],
+    # endpoints that go, and the end of all
+    [b"c" + GET, b"S", b"n", b"c" + GET, b"u" + OK, b"T\x00", b"u" + OK, b"S", b"a" + GET],
+    [b"c" + GET, b"u" + OK, b"S", b"c" + GET, b"u" + OK],
+    [b"c" + GET, b"n", b"c" + PUT, b"C", b"n", b"p", b"c" + GET, b"u" + LONG, b"U", b"x"],
+    [b"n", b"n", b"n", b"n", b"a" + GET, b"r", b"A" + OK, b"A" + OK, b"A" + OK, b"f"],
 ]
 
 

@@ -44,6 +44,37 @@ LIMITS = {
     "pipelined": 1,
 }
 
+# Sooner than the others, so that each is the first to end something.
+TIMES = {
+    "first-byte": 2000,
+    "head-time": 1500,
+    "keep-alive": 3000,
+    "body-idle": 4000,
+    "stream-time": 20_000,
+    "upgrade-idle": 5000,
+}
+TIGHT = {
+    "max_connections": 1,
+    "max_pending": 2,
+    "max_requests": 3,
+    "max_requests_per_connection": 3,
+    "max_retries": 1,
+    "max_connection_ms": 9000,
+    "retry_budget_percent": 0.0,
+    "retry_budget_least": 0,
+}
+EJECT = {
+    "consecutive_5xx": 2,
+    "consecutive_gateway": 2,
+    "consecutive_local": 0,
+    "split_local": False,
+    "interval_ms": 1000,
+    "base_ejection_ms": 3000,
+    "max_ejection_percent": 100,
+}
+COPY = {"cluster": 1, "name": "copy", "ppm": 1_000_000}
+LATE = {"delay_ms": 50, "delay_ppm": 1_000_000, "abort_status": 503, "abort_ppm": 300_000}
+
 Promise = Callable[[Read], bool]
 
 
@@ -81,11 +112,20 @@ def names_trusted(message: Read) -> bool:
 
 @dataclass(frozen=True)
 class Setting:
-    """Options of the engine, fields of its one route, and what must hold of requests sent."""
+    """Options of the engine, fields of its one route, and what must hold of requests sent.
+
+    `is_deaf`: who is told of an ejection fails. `is_refused`: an endpoint refuses connections.
+    `is_narrow`: as in Stage.
+    """
 
     options: dict[str, Any] = field(default_factory=dict)
     route: dict[str, Any] = field(default_factory=dict)
     promises: tuple[Promise, ...] = ()
+    cluster: dict[str, Any] = field(default_factory=dict)
+    timeouts: dict[str, Any] = field(default_factory=dict)
+    is_deaf: bool = False
+    is_refused: bool = False
+    is_narrow: bool = False
 
     @property
     def slashes(self) -> str:
@@ -172,4 +212,30 @@ SETTINGS = [
         {"response_edits": EDITS},
         (names_stranger, marks_via),
     ),
+    Setting(is_narrow=True),
+    Setting({"limits": {"pending": 4096}}, {"retry": RETRY}, is_narrow=True, is_refused=True),
+    Setting({"access_log": "json"}, cluster={"limits": TIGHT}),
+    Setting({"access_log": "text"}, {"retry": RETRY}, cluster={"limits": TIGHT}, is_narrow=True),
+    Setting(
+        {"limits": TIMES}, {"timeout_ms": 7000, "retry": RETRY | {"per_try_timeout_ms": 2500}}
+    ),
+    Setting(
+        {"limits": TIMES, "explain_header": True},
+        timeouts={"connect_timeout_ms": 1000, "idle_timeout_ms": 2500},
+        is_narrow=True,
+    ),
+    Setting(
+        route={"retry": RETRY},
+        cluster={"outlier": EJECT, "lb": {"policy": "LEAST_REQUEST"}},
+        is_refused=True,
+    ),
+    Setting(cluster={"outlier": EJECT}, is_deaf=True),
+    Setting(route={"mirrors": [COPY]}),
+    Setting(
+        {"access_log": "json"},
+        {"mirrors": [COPY], "fault": LATE, "response_edits": EDITS, "retry": RETRY},
+        is_narrow=True,
+    ),
+    Setting(route={"fault": LATE}, cluster={"limits": TIGHT}),
+    Setting({"limits": {"memory": 1}, "access_log": "json"}),
 ]

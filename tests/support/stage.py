@@ -1,7 +1,7 @@
 """A real engine on loopback sockets, driven step by step: no thread, no wait.
 
 The loop here is the least that an engine asks of one. After each action of a client or an
-upstream, `settle` lets the engine do all that it can do now.
+upstream, `settle` lets the engine do all that it can do now; `wake` lets it look at its timers.
 """
 
 from __future__ import annotations
@@ -22,11 +22,17 @@ from support.engine import LOCALHOST, Proxy
 WAIT_S = 30.0
 ROOM = bytearray(1 << 18)
 RESET = struct.pack("ii", 1, 0)
+NARROW_BYTES = 4096  # of a socket's buffer: the kernel makes a few times as much of it
+NARROW_SEGMENT = 536  # and makes a sender's buffer by the size of its segments
+UPSTREAMS = ("main", "other", "copy", "raw")
 
 
 class Timer:
+    def __init__(self, callback: Callable[[], None] | None = None) -> None:
+        self.callback = callback
+
     def cancel(self) -> None:
-        """What is cancelled is forgotten: no timer of a play fires."""
+        self.callback = None
 
 
 class StepLoop:
@@ -37,6 +43,7 @@ class StepLoop:
         self.poll = select.poll()
         self.soon: list[Callable[[], None]] = []
         self.errors: list[dict[str, Any]] = []
+        self.timer = Timer()
 
     def add_reader(self, fd: int, callback: Callable[[], None]) -> None:
         self.reader = callback
@@ -49,7 +56,14 @@ class StepLoop:
         self.soon.append(callback)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        return Timer()
+        self.timer = Timer(callback)
+        return self.timer
+
+    def wake(self) -> None:
+        """Call the engine as its timer would, due or not; else none fires."""
+        callback, self.timer.callback = self.timer.callback, None
+        if callback is not None:
+            callback()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         self.errors.append(context)
@@ -67,12 +81,14 @@ class StepLoop:
 
 
 class Wire:
-    """One end of a connection to the engine; `received` is all that came."""
+    """One end of a connection to the engine; `received` is all that came and was read."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, kind: str = "main") -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a segment leaves at once
         self.sock = sock
+        self.kind = kind  # of UPSTREAMS, or of where a client came in: "main" is HTTP
+        self.is_reading = True
         self.sent = bytearray()
         self.received = bytearray()
         self.is_open = True  # nothing ended it yet: no FIN, no RST, from neither side
@@ -90,7 +106,7 @@ class Wire:
         return int.from_bytes(queued, sys.byteorder) == 0
 
     def read(self) -> None:
-        while self.sock.fileno() >= 0:
+        while self.is_reading and self.sock.fileno() >= 0:
             try:
                 count = self.sock.recv_into(ROOM)
             except BlockingIOError:
@@ -116,24 +132,55 @@ class Wire:
 
 
 class Stage:
-    """One proxy, its clients and the connections that it opened; `clear` ends a play."""
+    """One proxy, its clients and the connections that it opened; `clear` ends a play.
 
-    def __init__(self, access_log: str = "", **options: Any) -> None:
+    `is_narrow`: sockets that send to who does not read are full after some ten KiB.
+    """
+
+    def __init__(self, access_log: str = "", is_narrow: bool = False, **options: Any) -> None:
         self.loop = StepLoop()
+        self.is_narrow = is_narrow
         self.proxy = Proxy(access_log, options, loop=self.loop)
-        self.listener = socket.socket()
-        self.listener.bind((LOCALHOST, 0))
-        self.listener.listen(64)
-        self.listener.setblocking(False)
+        self.listeners = {kind: self._listen() for kind in UPSTREAMS}
+        if is_narrow:
+            for sock in self.proxy.listeners:  # what is accepted has it too
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW_BYTES)
+        self.refusing = socket.socket()
+        self.refusing.bind((LOCALHOST, 0))
         self.clients: list[Wire] = []
         self.upstreams: list[Wire] = []
 
+    def _listen(self) -> socket.socket:
+        sock = socket.socket()
+        self._narrow(sock)
+        sock.bind((LOCALHOST, 0))
+        sock.listen(64)
+        sock.setblocking(False)
+        return sock
+
+    def _narrow(self, sock: socket.socket) -> None:
+        if self.is_narrow:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW_BYTES)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, NARROW_SEGMENT)
+
     @property
     def upstream_port(self) -> int:
-        return int(self.listener.getsockname()[1])
+        return self.port("main")
 
-    def connect(self) -> Wire:
-        client = Wire(socket.create_connection((LOCALHOST, self.proxy.port)))
+    def port(self, kind: str) -> int:
+        """Where connections of that kind of upstream are accepted."""
+        return int(self.listeners[kind].getsockname()[1])
+
+    @property
+    def refused_port(self) -> int:
+        """It refuses connections: bound, so that nobody else gets it, and not listening."""
+        return int(self.refusing.getsockname()[1])
+
+    def connect(self, kind: str = "main") -> Wire:
+        sock = socket.socket()
+        self._narrow(sock)
+        sock.connect((LOCALHOST, self.proxy.tcp_port if kind == "raw" else self.proxy.port))
+        client = Wire(sock, kind)
         self.clients.append(client)
         return client
 
@@ -156,11 +203,10 @@ class Stage:
         while True:
             self.loop.settle(wait_ms)
             before = self.proxy.count("events")
-            while True:
-                try:
-                    self.upstreams.append(Wire(self.listener.accept()[0]))
-                except BlockingIOError:
-                    break
+            for kind, listener in self.listeners.items():
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        self.upstreams.append(Wire(listener.accept()[0], kind))
             for wire in (*self.clients, *self.upstreams):
                 wire.read()
             self.loop.settle()
@@ -189,5 +235,12 @@ class Stage:
 
     def close(self) -> None:
         self.clear()
+        self.end()
+
+    def end(self) -> None:
+        """Close the engine, whatever is open."""
         self.proxy.close()
-        self.listener.close()
+        for wire in (*self.clients, *self.upstreams):
+            wire.reset()
+        for sock in (*self.listeners.values(), self.refusing):
+            sock.close()
