@@ -69,6 +69,19 @@ _CLUSTER_GAUGES = {
     "cx_active": "envoy_cluster_upstream_cx_active",
     "rq_pending": "envoy_cluster_upstream_rq_pending_active",
 }
+# family, `envoy_http_` name, scoreboard key, help; Envoy has the untyped ones without `_total`
+_DOWNSTREAM = (
+    (CounterMetricFamily, "downstream_cx", "downstream_cx_total", "From clients."),
+    (GaugeMetricFamily, "downstream_cx_active", "downstream_cx_active", "Open now."),
+    (CounterMetricFamily, "downstream_rq", "downstream_rq_total", "From clients."),
+    (GaugeMetricFamily, "downstream_rq_active", "downstream_rq_active", "Open now."),
+    (CounterMetricFamily, "downstream_cx_upgrades", "upgrades", "Switched to another protocol."),
+    (GaugeMetricFamily, "downstream_cx_upgrades_active", "upgrades_active", "Open now."),
+    (UnknownMetricFamily, "no_route", "no_route", "No host or rule: 404 NR."),
+    (UnknownMetricFamily, "no_cluster", "no_cluster", "A rule to what does not exist: 503 NC."),
+    (UnknownMetricFamily, "downstream_cx_protocol_error", "codec_error", "Not HTTP/1.1: DPE."),
+    (UnknownMetricFamily, "downstream_rq_header_timeout", "header_timeout", "Slow heads: 408."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,17 +294,10 @@ class ScoreboardCollector(Collector):
 
     def _collect_downstream(self) -> Iterator[Metric]:
         process = self._status.scoreboard.process()
-        for name in ("cx", "rq"):
-            counter = CounterMetricFamily(
-                f"envoy_http_downstream_{name}", "From clients.", labels=[_PREFIX]
-            )
-            counter.add_metric(["outbound"], process[f"downstream_{name}_total"])
-            yield counter
-            gauge = GaugeMetricFamily(
-                f"envoy_http_downstream_{name}_active", "Open now.", labels=[_PREFIX]
-            )
-            gauge.add_metric(["outbound"], process[f"downstream_{name}_active"])
-            yield gauge
+        for kind, name, key, help_text in _DOWNSTREAM:
+            family = kind(f"envoy_http_{name}", help_text, labels=[_PREFIX])
+            family.add_metric(["outbound"], cast("int", process[key]))
+            yield family
         exceeded = CounterMetricFamily(
             "meshproxy_limit_exceeded", "What a --limit refused or ended.", labels=["limit"]
         )
@@ -304,16 +310,6 @@ class ScoreboardCollector(Collector):
         ):
             count = cast("int", process[key])
             yield CounterMetricFamily(f"meshproxy_{key}", help_text, value=count)
-        upgrades = CounterMetricFamily(
-            "envoy_http_downstream_cx_upgrades", "Switched to another protocol.", labels=[_PREFIX]
-        )
-        upgrades.add_metric(["outbound"], cast("int", process["upgrades"]))
-        yield upgrades
-        upgraded = GaugeMetricFamily(
-            "envoy_http_downstream_cx_upgrades_active", "Open now.", labels=[_PREFIX]
-        )
-        upgraded.add_metric(["outbound"], cast("int", process["upgrades_active"]))
-        yield upgraded
         by_class = UnknownMetricFamily(
             "envoy_http_downstream_rq_xx",
             "Responses to clients by class of status.",

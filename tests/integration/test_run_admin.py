@@ -12,6 +12,15 @@ from support.proxy import MeshproxyRun
 from support.upstream import Upstream
 from support.wait import until_equal
 
+ROUTE_TO_NOWHERE = """\
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: lost}
+spec:
+  hosts: [lost]
+  http: [{route: [{destination: {host: absent}}]}]
+"""
 CLUSTER = "outbound|80||web.default.svc.cluster.local"
 
 
@@ -39,6 +48,25 @@ def test_admin_counts_requests_by_service_code_and_endpoint(
         lines = admin.get("/clusters").text.splitlines()
         assert f"{CLUSTER}::127.0.0.1:{upstream.port}::rq_success::20" in lines
         assert f"{CLUSTER}::127.0.0.1:{upstream.port}::pod::default/web-0" in lines
+
+
+def test_admin_counts_what_reached_no_cluster_by_its_reason(
+    meshproxy_run: MeshproxyRun, upstream: Upstream, tmp_path: Path
+) -> None:
+    lost = manifests.service("lost", upstream.port) + ROUTE_TO_NOWHERE
+    proxy = meshproxy_run(manifests.write(tmp_path, lost), "--admin=127.0.0.1:0")
+    with proxy.client() as client:
+        assert client.get("nobody").status == 404
+        assert client.get("nobody").status == 404
+        assert client.get("lost").status == 503
+        client.send(b"GET / HTTP/1.1\nHost: lost\n\n")
+        assert client.read_response().status == 400
+    with proxy.admin() as admin:
+        until_equal(lambda: samples_of(admin)["envoy_http_no_route", ""].value, 2)
+        samples = samples_of(admin)
+        assert samples["envoy_http_no_cluster", ""].value == 1
+        assert samples["envoy_http_downstream_cx_protocol_error", ""].value == 1
+        assert samples["envoy_http_downstream_rq_header_timeout", ""].value == 0
 
 
 def samples_of(admin: httpx.Client) -> dict[tuple[str, str], Sample]:
