@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
-from meshproxy.cli.values import parse_header, parse_labels, parse_locality, parsed_by
+from meshproxy.cli.values import parse_header, parse_labels, parsed_by
 from meshproxy.listen import parse_listen
 from meshproxy.snapshot.intake import MAX_TRUSTED_HOPS, WORDS, IntakeOptions, parse_via
+from meshproxy.snapshot.scope import Scope, parse_locality, parse_namespace
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -68,6 +69,7 @@ def scope_flags(command: _Command) -> Callable[..., Any]:
 
     @flag(
         "--namespace",
+        callback=parsed_by(parse_namespace),
         default=lambda: os.environ.get("POD_NAMESPACE") or "default",
         show_default="$POD_NAMESPACE, else default",
         metavar="NS",
@@ -91,8 +93,6 @@ def scope_flags(command: _Command) -> Callable[..., Any]:
     def with_scope(
         *args: Any, namespace: str, locality: str, labels: dict[str, str], **rest: Any
     ) -> Any:
-        from meshproxy.snapshot.scope import Scope
-
         return command(*args, scope=Scope(namespace, labels=labels, locality=locality), **rest)
 
     return with_scope

@@ -81,11 +81,3 @@ def parse_source(text: str) -> str:
 def parse_labels(text: str) -> dict[str, str]:
     """`key=value,key=value`."""
     return dict(parse_label(item.strip()) for item in text.split(",") if item.strip())
-
-
-def parse_locality(text: str) -> str:
-    """`region`, `region/zone` or `region/zone/subzone`."""
-    parts = text.split("/")
-    if text and (len(parts) > 3 or "" in parts or "*" in text):
-        raise ValueError(f"expected region[/zone[/subzone]], found {text!r}")
-    return text

@@ -169,6 +169,8 @@ def test_embed_takes_the_flags_of_run(run: Run, upstream: Upstream, tmp_path: Pa
         ({"limit": ["head"]}, "NAME=VALUE"),
         ({"limit": "head"}, "found 'head'"),
         ({"listen": "8080"}, "found '8080'"),
+        ({"namespace": "My Shop"}, "namespace such as shop, found 'My Shop'"),
+        ({"locality": "a/b/c/d"}, "zone"),
         ({"access_log_format": "xml"}, "access_log_format: expected text or json, found 'xml'"),
     ],
 )

@@ -35,6 +35,14 @@ def test_start_access_log_that_cannot_be_written_is_exit_1(tmp_path: Path) -> No
     )
 
 
+def test_start_namespace_that_cannot_be_is_usage(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9))
+    for flags, env in ([["--namespace=My Shop"], {}], [[], {"POD_NAMESPACE": "My Shop"}]):
+        result = run_command("check", "-f", str(path), *flags, **env)
+        assert result.returncode == 2
+        assert "expected the name of a namespace such as shop, found 'My Shop'" in result.stderr
+
+
 @pytest.mark.parametrize("command", ["run", "check", "explain"])
 def test_start_missing_file_is_exit_3(command: str, tmp_path: Path) -> None:
     extra = ["http://web/"] if command == "explain" else []
