@@ -40,9 +40,11 @@ cdef class AccessLog:
     cdef char stamp[24]
     cdef bint is_torn              # the last byte written was not the end of a line
 
-    cdef int record(self, LogEntry* e) except -1
+    # A line for which there is no memory is lost: no request ends otherwise than it would without a log.
+    cdef void record(self, LogEntry* e) noexcept
     cdef void flush(self) noexcept
-    cdef char* begin(self, const LogEntry* e) except NULL
-    cdef int text(self, LogEntry* e) except -1
-    cdef int json(self, LogEntry* e) except -1
+    cdef char* begin(self, const LogEntry* e) noexcept
+    cdef char* grow(self, size_t n) noexcept
+    cdef void text(self, LogEntry* e) noexcept
+    cdef void json(self, LogEntry* e) noexcept
     cdef uint32_t put_time(self, char* out) noexcept

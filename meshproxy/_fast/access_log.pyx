@@ -29,14 +29,13 @@ cdef class AccessLog:
         self.is_torn = False
         self.second = -1
 
-    cdef int record(self, LogEntry* e) except -1:
+    cdef void record(self, LogEntry* e) noexcept:
         if self.is_json:
             self.json(e)
         else:
             self.text(e)
         if self.lines.held() >= FLUSH_BYTES:
             self.flush()
-        return 0
 
     # A line that cannot be written is lost, and no request waits for it; one that was begun is ended later.
     cdef void flush(self) noexcept:
@@ -57,14 +56,23 @@ cdef class AccessLog:
                 self.is_torn = self.lines.bytes_at()[n - 1] != c'\n'
             self.lines.consume(<size_t>n)
 
-    # Room for a line at most this long: no piece of it is checked again.
-    cdef char* begin(self, const LogEntry* e) except NULL:
-        return self.lines.reserve(LINE_BYTES + ESCAPED * (
+    # Room for a line at most this long, or NULL: no piece of it is checked again.
+    cdef char* begin(self, const LogEntry* e) noexcept:
+        cdef size_t n = LINE_BYTES + ESCAPED * (
             e.method.n + e.path.n + e.forwarded_for.n + e.user_agent.n + e.request_id.n + e.authority.n
-            + e.upstream_host.n + e.cluster.n + e.route.n + e.remote.n))
+            + e.upstream_host.n + e.cluster.n + e.route.n + e.remote.n)
+        return self.lines.data + self.lines.tail if self.lines.tail + n <= self.lines.size else self.grow(n)
 
-    cdef int text(self, LogEntry* e) except -1:
+    cdef char* grow(self, size_t n) noexcept:
+        try:
+            return self.lines.reserve(n)
+        except MemoryError:
+            return NULL
+
+    cdef void text(self, LogEntry* e) noexcept:
         cdef char* at = self.begin(e)
+        if at == NULL:
+            return
         at = put(at, b"[", 1)
         at += self.put_time(at)
         at = put(at, b'] "', 3)
@@ -107,12 +115,14 @@ cdef class AccessLog:
         at = put_text(at, &e.remote)
         at = put(at, b" - ", 3)
         at = put_text(at, &e.route)
-        return self.lines.commit(put(at, b"\n", 1))
+        self.lines.commit(put(at, b"\n", 1))
 
-    cdef int json(self, LogEntry* e) except -1:
+    cdef void json(self, LogEntry* e) noexcept:
         cdef char flags[64]
         cdef LogText t
         cdef char* at = self.begin(e)
+        if at == NULL:
+            return
         at = put(at, b'{"start_time":"', 15)
         at += self.put_time(at)
         at = put(at, b'"', 1)
@@ -141,7 +151,7 @@ cdef class AccessLog:
         at = json_text(at, b"upstream_cluster", &e.cluster)
         at = json_text(at, b"downstream_remote_address", &e.remote)
         at = json_text(at, b"route_name", &e.route)
-        return self.lines.commit(put(at, b"}\n", 2))
+        self.lines.commit(put(at, b"}\n", 2))
 
     # "2026-01-31T23:59:59.123Z", 24 bytes; all but the milliseconds is made once a second.
     cdef uint32_t put_time(self, char* out) noexcept:

@@ -293,8 +293,8 @@ cdef class Attempts(UpstreamSink):
     # What became of an attempt, for outlier detection.
     cdef int report(self, uint32_t status, FailedAt failed) except -1:
         cdef dict event = self.cluster.report(self.endpoint, status, failed, self.rt.reactor.now_us)
-        if event is not None and self.rt.on_health_event is not None:
-            self.rt.on_health_event(event)
+        if event is not None:
+            self.rt.tell_health(event)
         return 0
 
     cdef bint retries_end(self, AttemptEnd end) except -1:

@@ -48,6 +48,7 @@ cdef class Http1Downstream(Downstream):
     cdef uint64_t deadline_us      # of the state: first byte, keep-alive, head, body idle, linger; 0 = none
     cdef size_t linger_bytes
     cdef uint64_t stalled_us       # since when the client takes nothing of out, as the timer saw it; 0 = not seen
+    cdef size_t stalled_bytes      # that it had not taken then
     cdef uint64_t requests         # on this connection
     cdef uint64_t pipelined        # requests since the last one that was not sent ahead
     cdef Admission admission       # None: not counted

@@ -47,6 +47,11 @@ cdef class Listener(Handler):
     cdef int on_timer(self, Timer* t) except -1:
         return self.open(self.socket) if self.socket >= 0 else 0
 
+    # It could not be watched: later, perhaps.
+    cdef void on_error(self) noexcept:
+        if self.socket >= 0:
+            self.pause()
+
     cdef void leave(self) noexcept:
         if self.fd >= 0:
             epoll_ctl(self.rt.reactor.epfd, EPOLL_CTL_DEL, self.fd, NULL)
@@ -84,13 +89,19 @@ cdef class Listener(Handler):
                 memcpy(&session.remote, &remote, min(width, sizeof(remote)))
                 session.admission = self.admission
                 session.seat = seat
-                session.open(fd)
+                try:
+                    session.open(fd)
+                except BaseException as e:
+                    self.rt.reactor.report(e, session)
                 continue
             connection = Http1Downstream(self.rt, binding)
             memcpy(&connection.remote, &remote, min(width, sizeof(remote)))
             connection.admission = self.admission
             connection.seat = seat
-            connection.accept(fd)
+            try:
+                connection.accept(fd)
+            except BaseException as e:
+                self.rt.reactor.report(e, connection)
             if self.fd < 0:
                 return 1
         return 0

@@ -5,7 +5,7 @@ cimport cython
 from .balancer cimport PickRequest
 from .http1 cimport ResponseHead
 from .scoreboard cimport count_code
-from .transport cimport SEND_FAILED
+from .transport cimport SEND_DONE, SEND_FAILED, SendResult
 from .types cimport Detail
 from .upstream cimport pool_of
 
@@ -19,6 +19,7 @@ cdef class Mirror(UpstreamSink):
         self.message = Buffer()
         self.is_waiting = self.is_counted = False
         self.status = 0
+        self.held_bytes = 0
         memset(&self.timer, 0, sizeof(Timer))
         self.timer.owner = <void*>self
 
@@ -36,7 +37,8 @@ cdef class Mirror(UpstreamSink):
 
     cdef int send(self, unsigned long long timeout_us) except -1:
         cdef PickRequest request
-        if self.message is None or self.rt.mirror_count >= MIRRORS_IN_FLIGHT:
+        if self.message is None or self.rt.mirror_count >= MIRRORS_IN_FLIGHT or (
+                self.rt.mirror_bytes + self.message.held() > MIRROR_BYTES_HELD):
             return 0
         request.random = &self.rt.random
         request.attempt = 0
@@ -46,6 +48,8 @@ cdef class Mirror(UpstreamSink):
         if self.endpoint is None:
             return 0
         self.is_counted = True
+        self.held_bytes = self.message.held()
+        self.rt.mirror_bytes += self.held_bytes
         self.rt.mirror_count += 1
         self.cluster.column.rq_total += 1
         self.cluster.column.rq_active += 1
@@ -62,12 +66,32 @@ cdef class Mirror(UpstreamSink):
         return self.transmit()
 
     cdef int transmit(self) except -1:
+        cdef SendResult sent
         self.upstream.start_request(self.method)
         self.rt.begin_send()
         self.rt.gather_add(self.message.bytes_at(), self.message.held())
-        if self.upstream.send_gathered() == SEND_FAILED:
+        sent = self.upstream.send_gathered()
+        self.message = None            # what did not leave is the connection's
+        if sent == SEND_FAILED:
             return self.end()
+        if sent == SEND_DONE:
+            self.let_go()
         return 0
+
+    cdef int on_upstream_drained(self) except -1:
+        self.let_go()
+        return 0
+
+    cdef void let_go(self) noexcept:
+        self.rt.mirror_bytes -= self.held_bytes
+        self.held_bytes = 0
+
+    cdef void on_error(self) noexcept:
+        try:
+            self.end()
+        except Exception as e:
+            self.rt.reactor.loop.call_exception_handler(
+                {"message": "meshproxy: the end of a copy failed", "exception": e})
 
     cdef int on_upstream_ready(self, UpstreamConnection c) except -1:
         self.is_waiting = False
@@ -108,6 +132,7 @@ cdef class Mirror(UpstreamSink):
         self.is_waiting = False
         self.rt.reactor.cancel(&self.timer)
         self.message = None
+        self.let_go()
         if self.is_counted:
             self.is_counted = False
             self.rt.mirror_count -= 1

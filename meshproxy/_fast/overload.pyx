@@ -37,6 +37,7 @@ cdef class Overload(Handler):
     cdef int on_timer(self, Timer* t) except -1:
         cdef uint64_t resident = 0, most = self.rt.bounds.memory_bytes
         cdef int worker
+        self.rt.reactor.arm(t, self.rt.reactor.now_us + TICK_US)   # first: a look that fails is not the last
         self.rt.column.resident_bytes = int(os.pread(self.statm, 128, 0).split()[1]) * sysconf(_SC_PAGESIZE)
         for worker in range(1, self.rt.scoreboard.workers + 1):
             resident += self.rt.scoreboard.process_column(worker).resident_bytes
@@ -49,4 +50,4 @@ cdef class Overload(Handler):
             self.ticks = 0
             self.rt.is_shedding = resident * 100 >= most * SHED_PERCENT
         self.rt.resident_bytes = resident
-        return self.rt.reactor.arm(t, self.rt.reactor.now_us + TICK_US)
+        return 0

@@ -125,6 +125,9 @@ cdef class Relay(Handler):
         memset(&self.timer, 0, sizeof(Timer))
         self.timer.owner = <void*>self
 
+    cdef void on_error(self) noexcept:
+        self.close_now()
+
     cdef int on_connected(self, int error) except -1:
         return 0
 
@@ -138,11 +141,11 @@ cdef class Relay(Handler):
         pass
 
     cdef int join(self) except -1:
-        self.is_open = True
         self.down = RelaySide(self)
         self.up = RelaySide(self)
         self.down.other = self.up
         self.up.other = self.down
+        self.is_open = True
         return 0
 
     cdef void part(self) noexcept:

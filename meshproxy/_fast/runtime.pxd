@@ -49,6 +49,7 @@ cdef class Runtime:
     cdef readonly int upstream_count
     cdef readonly int stream_count
     cdef readonly int mirror_count
+    cdef size_t mirror_bytes       # of copies that did not leave yet
     cdef object on_health_event    # callable taking a dict, or None
     cdef set mirrors               # owns the Mirrors in flight
     cdef Handler spare_stream      # Streams that ended, to be used again: the first of a chain, or None
@@ -68,6 +69,8 @@ cdef class Runtime:
     cdef uint64_t date_s
 
     cdef void drop_spares(self) noexcept
+    # An event of Cluster.report, or None; what the callable raises is nobody's who serves a request.
+    cdef void tell_health(self, dict event) noexcept
 
     # Counts it, and says so in words that name the bound, its number and what was seen (bytes, us or pieces).
     cdef bytes exceeded(self, Bound bound, uint64_t seen)

@@ -28,7 +28,7 @@ cdef class Runtime:
         self.intake = Intake()
         bounds_fill(&self.bounds, limits)
         self.downstream_count = self.upstream_count = self.stream_count = 0
-        self.mirror_count = 0
+        self.mirror_count = self.mirror_bytes = 0
         self.on_health_event = None
         self.mirrors = set()
         self.spare_count = 0
@@ -55,6 +55,15 @@ cdef class Runtime:
     cdef void drop_spares(self) noexcept:
         self.spare_stream = None
         self.spare_count = 0
+
+    cdef void tell_health(self, dict event) noexcept:
+        if event is None or self.on_health_event is None:
+            return
+        try:
+            self.on_health_event(event)
+        except Exception as e:
+            self.reactor.loop.call_exception_handler(
+                {"message": "meshproxy: telling of an endpoint's health failed", "exception": e})
 
     cdef bytes exceeded(self, Bound bound, uint64_t seen):
         self.column.exceeded[<int>bound] += 1

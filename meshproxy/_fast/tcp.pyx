@@ -69,9 +69,10 @@ cdef class TcpSession(Relay):
         self.up.is_connecting = True
         if self.cluster.connect_timeout_us:
             self.rt.reactor.arm(&self.timer, self.rt.reactor.now_us + self.cluster.connect_timeout_us)
+        self.up.fd = up
+        self.down.fd = fd              # both are the session's to close, whatever fails from here on
         self.up.attach(up)
-        self.down.attach(fd)
-        return 0
+        return self.down.attach(fd)
 
     cdef int refuse(self, int fd, uint32_t flags, Detail detail) except -1:
         self.flags = flags
@@ -139,14 +140,11 @@ cdef class TcpSession(Relay):
 
     # One attempt, as Istio's max_connect_attempts: so the failure is the end of the retries as well.
     cdef int connect_failed(self, Detail detail) except -1:
-        cdef dict event
         self.flags |= FLAG_UF | FLAG_URX
         self.detail = detail
         self.cluster.column.cx_connect_fail += 1
         self.endpoint.column.cx_connect_fail += 1
-        event = self.cluster.report(self.endpoint, 503, FAILED_CONNECTING, self.rt.reactor.now_us)
-        if event is not None and self.rt.on_health_event is not None:
-            self.rt.on_health_event(event)
+        self.rt.tell_health(self.cluster.report(self.endpoint, 503, FAILED_CONNECTING, self.rt.reactor.now_us))
         return 0
 
     # Connected: from now on the timer looks for idleness and for the longest a session may live.
@@ -224,8 +222,5 @@ cdef class TcpSession(Relay):
             e.cluster.n = len(self.cluster.log_name)
         e.remote.p = remote
         e.remote.n = put_address(remote, &self.remote)
-        try:
-            self.rt.log.record(&e)
-        except MemoryError:
-            pass                       # the line is lost
+        self.rt.log.record(&e)
         self.rt.reactor.batch_end_wanted = True

@@ -29,6 +29,8 @@ cdef class Transport(Handler):
 
     # Bytes put into rt.scratch, at most SCRATCH_BYTES, or RECV_*.
     cdef ssize_t receive(self, size_t most) noexcept
+    # Bytes sent that the peer's kernel has not, and those that wait in out.
+    cdef size_t unacknowledged(self) noexcept
     # Nothing waits unread, not even an end.
     cdef bint is_drained(self) noexcept
     # Bytes put into rt.pipe, or RECV_*; the next thing to happen is send_piped.

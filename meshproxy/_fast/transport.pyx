@@ -4,6 +4,7 @@ from libc.string cimport memset
 from .buffer cimport Buffer
 from .clib.epoll cimport *
 from .clib.socket cimport *
+from .clib.system cimport SIOCOUTQ, ioctl
 from .outbox cimport MESSAGE_BYTES
 from .pipe cimport Pipe
 from .reactor cimport Reactor
@@ -58,6 +59,12 @@ cdef class Transport(Handler):
                 continue
             self.is_readable = False
             return RECV_AGAIN if errno == EAGAIN else RECV_ERROR
+
+    cdef size_t unacknowledged(self) noexcept:
+        cdef int queued = 0
+        if ioctl(self.fd, SIOCOUTQ, &queued) < 0:
+            return 0
+        return <size_t>queued + (self.out.held() if self.out is not None else 0)
 
     cdef bint is_drained(self) noexcept:
         cdef char waiting

@@ -16,12 +16,17 @@ cdef class Upgraded(Relay):
         self.started_us = started_us
 
     cdef int open(self, Transport downstream, Buffer early) except -1:
+        cdef Upgraded kept = self      # close_now may let go of it
         self.join()
         self.active_us = self.rt.reactor.now_us
         self.rt.column.upgrades += 1
         self.rt.column.upgrades_active += 1
-        self.up.take_over(self.upstream)
-        self.down.take_over(downstream)
+        try:
+            self.up.take_over(self.upstream)
+            self.down.take_over(downstream)
+        except Exception as e:
+            self.rt.reactor.report(e, self)
+            return 0
         if self.due_us():
             self.rt.reactor.arm(&self.timer, self.due_us())
         if early is not None:

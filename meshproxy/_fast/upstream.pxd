@@ -96,7 +96,6 @@ cdef class UpstreamConnection(Transport):
     cdef uint64_t idle_limit(self) noexcept
     cdef bint is_stale(self, uint64_t now) noexcept
     cdef int keep_promise(self, ResponseHead* h) except -1
-    cdef size_t unacknowledged(self) noexcept
     cdef int read_loop(self) except -1
     cdef size_t read_size(self) noexcept
     cdef bint may_pipe(self) noexcept

@@ -8,7 +8,6 @@ cimport cython
 
 from .clib.epoll cimport *
 from .clib.socket cimport *
-from .clib.system cimport SIOCOUTQ, ioctl
 from .headers cimport H_HOP, table_find, table_names_fields
 from .http1 cimport *
 from .transport cimport *
@@ -273,7 +272,8 @@ cdef class UpstreamConnection(Transport):
                 return self.sink.on_response_flush(True, False)
             if n > 0 and self.state == UP_BUSY:
                 return self.fail(DETAIL_UPSTREAM_PROTOCOL_ERROR)
-            # Idle: the endpoint closed the connection, or spoke without being asked.
+            # Idle: the endpoint closed the connection, or spoke without being asked. Its FIN came with an
+            # acknowledgement of all that its kernel took of the request.
             if n == RECV_EOF and self.requests > 1 and not self.is_answered and self.unread_bytes == 0 and (
                     self.state == UP_BUSY):
                 self.unread_bytes = self.unacknowledged()
@@ -305,13 +305,6 @@ cdef class UpstreamConnection(Transport):
             return 0
         self.rt.begin_send()
         return sink.on_response_flush(True, self.keep_alive and self.is_drained())
-
-    # Bytes of the request that the peer's kernel never had: its FIN came with an acknowledgement of all it took.
-    cdef size_t unacknowledged(self) noexcept:
-        cdef int queued = 0
-        if ioctl(self.fd, SIOCOUTQ, &queued) < 0:
-            return 0
-        return <size_t>queued + (self.out.held() if self.out is not None else 0)
 
     cdef int process(self, const char* p, size_t n) except -1:
         cdef ssize_t used, piped
@@ -543,7 +536,13 @@ cdef class Pool:
                 c.connect_failure = DETAIL_CONNECT_FAILURE
             close(fd)
             return self.rt.reactor.again(c)
-        c.attach(fd)
+        try:
+            c.attach(fd)
+        except Exception as e:
+            self.rt.reactor.loop.call_exception_handler(
+                {"message": "meshproxy: a connection to an endpoint cannot be watched", "exception": e})
+            c.close_socket()
+            return self.rt.reactor.again(c)
         if self.connect_timeout_us:
             self.rt.reactor.arm(&c.timer, self.rt.reactor.now_us + self.connect_timeout_us)
         return 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.engine import (
+    Message,
     Peer,
     Rig,
     Upstream,
@@ -328,6 +329,29 @@ async def test_mirror_that_is_down_or_hangs_harms_nobody(rig: Rig) -> None:
     client = await rig.client(proxy.port)
     for _ in range(20):
         assert (await client.get("/")).status == 200
+
+
+async def test_copies_that_wait_are_bounded_in_bytes_and_those_that_left_are_not(rig: Rig) -> None:
+    async def read_on(peer: Peer, up: Upstream) -> None:
+        while await peer.read_request() is not None:
+            up.requests.append(Message(b""))
+
+    up, silent, unreachable = rig.upstream(), rig.upstream(read_on), rig.blackhole_port()
+    mirrors = [{"cluster": n, "name": f"c{n}", "ppm": PPM} for n in (2, 1)]
+    proxy = rig.proxy(
+        clusters=[
+            cluster(0, up.port),
+            cluster(1, silent.port),
+            cluster(2, unreachable, connect_timeout_ms=3_600_000),
+        ],
+        routes=[route(mirrors=mirrors)],
+    )
+    client = await rig.client(proxy.port)
+    for copied in [*range(1, 67), *[66] * 4]:
+        await client.send(request("POST", "/", body=b"z" * 1_000_000))
+        assert (await client.read_response()).status == 200
+        await until(lambda n=copied: len(silent.requests) == n)
+    assert proxy.endpoint(unreachable, 2)["rq_total"] == 67  # 64 MiB
 
 
 CORS = {

@@ -203,6 +203,26 @@ async def test_client_that_does_not_read_its_response_is_let_go(
     assert proxy.codes() == {(200, "SI"): 1}
 
 
+async def test_client_that_reads_slowly_keeps_its_response(rig: Rig) -> None:
+    """It takes less than makes the kernel say that more can be sent."""
+
+    async def script(peer: Peer, up: Upstream) -> None:
+        await peer.next_request()
+        await peer.send(response(b"x" * 32 * MIB))
+
+    up = rig.upstream(script)
+    proxy = limited(rig, up.port, body_idle=400)
+    client = await rig.client(proxy.port, rcvbuf=4096)
+    await client.send(request())
+    for _ in range(80):
+        await client.recv(2048)
+        await asyncio.sleep(0.02)
+    assert exceeded(proxy) == {}
+    assert proxy.engine.active == 1
+    await until(lambda: proxy.engine.active == 0)  # it reads no more
+    assert exceeded(proxy) == {"body-idle": 1}
+
+
 async def test_stream_has_a_longest_time(rig: Rig) -> None:
     async def script(peer: Peer, up: Upstream) -> None:
         await peer.recv_all()
