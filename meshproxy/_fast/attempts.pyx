@@ -221,7 +221,8 @@ cdef class Attempts(UpstreamSink):
         self.rt.reactor.cancel(&self.try_timer)
         if self.cluster.outlier is not None:
             self.report(h.status, FAILED_NOT)
-        if self.route.retry is not None and (h.status >= 400 or not has_body) and self.retries_response(h):
+        if self.route.retry is not None and (
+                h.status >= self.route.retry.least_status or not has_body) and self.retries_response(h):
             self.is_discarding = True
             return False
         return True

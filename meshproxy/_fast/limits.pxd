@@ -25,5 +25,6 @@ cdef class Limits:
     cdef bint may_wait(self) noexcept
     # The request asking is counted already; those that wait for a connection are not.
     cdef bint may_request(self) noexcept
-    # A connect that failed loads no endpoint: the budget that nobody asked for does not count it.
-    cdef bint may_retry(self, bint was_sent) noexcept
+    # A connect that failed loads no endpoint: the budget that nobody asked for does not count it. is_retrying: the
+    # request asking is counted; its retry before is over.
+    cdef bint may_retry(self, bint was_sent, bint is_retrying) noexcept

@@ -65,7 +65,7 @@ cdef class Limits:
             sum += self.column(w).rq_active - self.column(w).rq_pending
         return sum <= self.max_requests
 
-    cdef bint may_retry(self, bint was_sent) noexcept:
+    cdef bint may_retry(self, bint was_sent, bint is_retrying) noexcept:
         cdef int w
         cdef uint32_t active = 0, retrying = 0, allowed
         if self.is_default_budget and not was_sent:
@@ -73,6 +73,7 @@ cdef class Limits:
         for w in range(self.workers):
             active += self.column(w).rq_active
             retrying += self.column(w).rq_retrying
+        retrying -= is_retrying
         if self.retry_budget > 0:
             allowed = <uint32_t>(self.retry_budget * active)
             return retrying < (allowed if allowed > self.retry_budget_least else self.retry_budget_least)

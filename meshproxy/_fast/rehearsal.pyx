@@ -239,8 +239,7 @@ cdef class Rehearsal:
         self.report(status, FAILED_NOT, now_us)
         self.stage.response.status = status
         return self.retry_or_end(
-            status >= 400 and self.route.retry is not None
-            and self.route.retry.wants_response(&self.stage.response),
+            self.route.retry is not None and self.route.retry.wants_response(&self.stage.response),
             True, status, 0, DETAIL_VIA_UPSTREAM, now_us)
 
     def fail(self, str how, uint64_t now_us):

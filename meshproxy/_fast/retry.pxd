@@ -43,6 +43,7 @@ cdef class RetryPolicy:
     cdef uint64_t backoff_us
     cdef uint32_t on                       # RetryOn bits
     cdef frozenset codes
+    cdef uint32_t least_status             # 400, or the least of codes: responses below it are worth none, but for gRPC's
     cdef frozenset grpc_codes              # as text
     cdef readonly bint avoids_previous
     cdef readonly bint is_users            # written by the user, not a default

@@ -27,6 +27,7 @@ cdef class RetryPolicy:
         self.avoids_previous = data["avoid_previous"]
         self.is_users = not data.get("is_default", False)
         self.codes = frozenset(data["status_codes"])
+        self.least_status = min(400, *self.codes) if self.codes else 400
         self.grpc_codes = frozenset([GRPC[word] for word in data["retry_on"] if word in GRPC])
         self.on = RETRY_GRPC if self.grpc_codes else 0
         for word in data["retry_on"]:
@@ -66,7 +67,7 @@ cdef class RetryPolicy:
             return RETRY_UNSAFE
         if retry_count >= self.attempts:
             return RETRY_USED_UP
-        return RETRY_NOW if limits.may_retry(was_sent) else RETRY_OVERFLOW
+        return RETRY_NOW if limits.may_retry(was_sent, retry_count > 0) else RETRY_OVERFLOW
 
     cdef uint64_t backoff(self, uint32_t k, RandomState* random) noexcept:
         cdef uint64_t most = self.backoff_us << (k - 1 if k < 5 else 4)

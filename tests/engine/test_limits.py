@@ -236,6 +236,23 @@ async def test_request_in_a_backoff_takes_no_place_of_the_active_ones(rig: Rig) 
     assert (await second.get("/works")).status == 200
 
 
+async def test_retry_of_a_request_that_was_retried_counts_once(rig: Rig) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        while (message := await peer.read_request()) is not None:
+            up.requests.append(message)
+            await peer.send(response(b"", "503 No"))
+
+    up = rig.upstream(script)
+    retried = route()
+    retried["retry"] = {**RETRY, "attempts": 3, "backoff_ms": 1}
+    proxy = rig.proxy(clusters=[limited(up.port, max_retries=1)], routes=[retried])
+    client = await rig.client(proxy.port)
+    assert (await client.get()).status == 503
+    assert len(up.requests) == 4
+    assert proxy.codes() == {(503, "URX"): 1}
+    assert proxy.board.cluster(0)["rq_retry_overflow"] == 0
+
+
 async def test_delayed_requests_take_no_place_of_the_active_ones(rig: Rig) -> None:
     up = rig.upstream()
     slow = route(prefix="/slow")

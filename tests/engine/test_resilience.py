@@ -86,6 +86,20 @@ async def test_retries_used_up_pass_the_last_answer_on_with_urx(rig: Rig) -> Non
     assert proxy.codes() == {(503, "URX"): 1}
 
 
+async def test_status_that_is_no_error_is_retried_when_the_policy_names_it(rig: Rig) -> None:
+    async def later(peer: Peer, up: Upstream) -> None:
+        while (message := await peer.read_request()) is not None:
+            up.requests.append(message)
+            await peer.send(response(b"later", "202 Accepted"))
+
+    up = rig.upstream(later)
+    made = retrying(retry_on=["retriable-status-codes"], status_codes=[202])
+    proxy = rig.proxy(up.port, routes=[made])
+    client = await rig.client(proxy.port)
+    assert (await client.get()).status == 202
+    assert len(up.requests) == 3
+
+
 async def test_body_is_sent_again_up_to_its_limit(rig: Rig) -> None:
     bad = rig.upstream(broken)
     proxy = rig.proxy(clusters=[cluster(0, bad.port)], routes=[retrying()])
