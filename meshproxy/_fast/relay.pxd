@@ -34,10 +34,14 @@ cdef class Relay(Handler):
     cdef RelaySide up
     cdef Timer timer
     cdef uint64_t active_us        # last bytes either way
+    cdef size_t untaken_bytes      # by either peer, as the timer saw it last
     cdef bint is_open
 
     cdef int join(self) except -1  # makes both sides; the caller gives them their sockets
     cdef void part(self) noexcept  # closes both
+    # Idle by active_us: whether a peer takes bytes that came before, which makes no event. Asked by the timer alone; with
+    # bytes that wait it asks twice.
+    cdef bint is_taking(self) noexcept
     # What it means; implemented above.
     cdef int on_connected(self, int error) except -1
     cdef void count(self, RelaySide side, size_t n) noexcept

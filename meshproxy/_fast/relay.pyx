@@ -122,6 +122,7 @@ cdef class RelaySide(Transport):
 cdef class Relay(Handler):
     def __cinit__(self):
         self.is_open = False
+        self.untaken_bytes = 0
         memset(&self.timer, 0, sizeof(Timer))
         self.timer.owner = <void*>self
 
@@ -147,6 +148,14 @@ cdef class Relay(Handler):
         self.up.other = self.down
         self.is_open = True
         return 0
+
+    cdef bint is_taking(self) noexcept:
+        cdef size_t before = self.untaken_bytes
+        self.untaken_bytes = self.down.unacknowledged() + self.up.unacknowledged()
+        if self.untaken_bytes == before:
+            return False
+        self.active_us = self.rt.reactor.now_us
+        return True
 
     cdef void part(self) noexcept:
         cdef RelaySide down = self.down

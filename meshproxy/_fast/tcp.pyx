@@ -166,7 +166,7 @@ cdef class TcpSession(Relay):
             self.detail = DETAIL_CX_DURATION
             self.close_now()
             return 0
-        if idle and now - self.active_us >= idle:
+        if idle and now - self.active_us >= idle and not self.is_taking():
             self.detail = DETAIL_CX_IDLE
             self.close_now()
             return 0

@@ -55,6 +55,8 @@ cdef class Upgraded(Relay):
             return self.rt.reactor.arm(t, self.due_us())
         if longest and now - self.started_us >= longest:
             self.rt.exceeded(BOUND_STREAM_TIME, now - self.started_us)
+        elif self.is_taking():
+            return self.rt.reactor.arm(t, self.due_us())
         else:
             self.rt.exceeded(BOUND_UPGRADE_IDLE, now - self.active_us)
         self.close_now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -241,6 +242,20 @@ async def test_idle_connection_ends_with_its_word_and_no_flag(rig: Rig) -> None:
     proxy = l4(rig, tcp_cluster(up.port, tcp_idle_timeout_ms=40), access_log="text")
     line = await ended(rig, proxy)
     assert (line["flags"], line["detail"]) == ("-", "tcp_session_idle_timeout")
+
+
+async def test_slow_reader_is_not_idle(rig: Rig) -> None:
+    async def script(peer: Peer, up: Upstream) -> None:
+        await peer.send(b"x" * (32 << 20))
+
+    up = rig.upstream(script)
+    proxy = l4(rig, tcp_cluster(up.port, tcp_idle_timeout_ms=300))
+    client = await rig.client(proxy.tcp_port, rcvbuf=4096)
+    for _ in range(60):
+        await client.recv(2048)
+        await asyncio.sleep(0.02)
+    assert proxy.engine.active == 1
+    await until(lambda: proxy.engine.active == 0)  # it reads no more
 
 
 async def test_connection_without_idle_timeout_has_no_timer(rig: Rig) -> None:
