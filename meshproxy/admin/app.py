@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import html
 import json
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,6 +27,8 @@ class ProxyControl(ProxyStatus, Protocol):
     def drain_listeners(self) -> None: ...
     def quit(self) -> None: ...
 
+
+_Page = TypeVar("_Page")
 
 _PAGES = {
     "/ready": "200 LIVE while serving, else 503",
@@ -65,6 +69,13 @@ class AdminPages:
     def __init__(self, proxy: ProxyControl) -> None:
         self._proxy = proxy
         self._explain = ExplainPage(proxy)
+        self._is_rendering = asyncio.Lock()
+
+    async def _render(self, make: Callable[[], _Page]) -> _Page:
+        """Make what grows with the mesh in a thread, one at a time: thousands of services take
+        seconds, for which neither a probe of /ready nor a reload may wait."""
+        async with self._is_rendering:
+            return await asyncio.to_thread(make)
 
     async def index(self, request: Request) -> Response:
         rows = "".join(
@@ -84,11 +95,13 @@ class AdminPages:
         snapshot, scoreboard = self._proxy.snapshot, self._proxy.scoreboard
         moves = self._proxy.hash_moves
         if _wants_json(request):
-            return _json(clusters_json(snapshot, scoreboard, moves))
-        return PlainTextResponse(clusters_text(snapshot, scoreboard, moves))
+            return await self._render(lambda: _json(clusters_json(snapshot, scoreboard, moves)))
+        return await self._render(
+            lambda: PlainTextResponse(clusters_text(snapshot, scoreboard, moves))
+        )
 
     async def config_dump(self, request: Request) -> Response:
-        return _json(self._proxy.snapshot)
+        return await self._render(lambda: _json(self._proxy.snapshot))
 
     async def explain(self, request: Request) -> Response:
         return await self._explain(request)
@@ -127,9 +140,8 @@ class AdminPages:
         )
 
     async def metrics(self, request: Request) -> Response:
-        return Response(
-            render_metrics(self._proxy), media_type="text/plain; version=0.0.4; charset=utf-8"
-        )
+        text = await self._render(lambda: render_metrics(self._proxy))
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def drain_listeners(self, request: Request) -> Response:
         self._proxy.drain_listeners()

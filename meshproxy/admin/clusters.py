@@ -19,8 +19,8 @@ def clusters_text(snapshot: SnapshotData, scoreboard: Scoreboard, moves: HashMov
     """One `cluster::address::key::value` line per fact."""
     lines: list[str] = []
     for cluster in _clusters(snapshot):
-        if cluster["name"] in moves.ratios:
-            ratio = moves.ratios[cluster["name"]]
+        ratio = moves.ratios.get(cluster["name"])
+        if ratio is not None:
             lines.append(f"{cluster['name']}::hash_keys_moved::{ratio:.4f}\n")
         for endpoint in cluster["endpoints"]:
             prefix = f"{cluster['name']}::{Address(endpoint['address'], endpoint['port'])}::"

@@ -145,7 +145,7 @@ class Control:
 
     @property
     def workers(self) -> Sequence[int]:
-        return [worker.pid for worker in self._live_supervisor.workers.values()]
+        return [worker.pid for worker in list(self._live_supervisor.workers.values())]
 
     @property
     def worker_restarts(self) -> int:

@@ -110,7 +110,8 @@ class ClusterName:
 
 
 class ScoreboardCollector(Collector):
-    """Builds every metric family anew at each scrape; keeps nothing."""
+    """Builds every metric family anew at each scrape; keeps nothing. Runs in a thread: what the
+    control process changes meanwhile is copied before it is looked through."""
 
     def __init__(self, status: ProxyStatus) -> None:
         self._status = status
@@ -263,7 +264,7 @@ class ScoreboardCollector(Collector):
             "Share of hash keys that the last change of endpoints or weights moved.",
             labels=[_CLUSTER],
         )
-        for name, ratio in self._status.hash_moves.ratios.items():
+        for name, ratio in list(self._status.hash_moves.ratios.items()):
             moves.add_metric([name], ratio)
         yield moves
         yield from families.values()
@@ -280,7 +281,7 @@ class ScoreboardCollector(Collector):
         for key in ("attempt", "success", "failure"):
             name = f"envoy_cluster_health_check_{key}"
             family = UnknownMetricFamily(name, _title(name), labels=[_CLUSTER])
-            for cluster, counts in self._status.health_checks.items():
+            for cluster, counts in list(self._status.health_checks.items()):
                 family.add_metric([cluster], getattr(counts, key))
             yield family
 

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 
 import httpx
 import pytest
 from support.status import FixedStatus, cluster, endpoint
+from support.wait import TIMEOUT_S
 
+from meshproxy._fast.scoreboard import Scoreboard
 from meshproxy.admin import build_app
 
 NAME = "outbound|80|v1|nginx.default.svc.cluster.local"
@@ -44,6 +47,44 @@ def test_ready_follows_the_state(client: Client, status: FixedStatus) -> None:
     assert (client.get("/ready").status_code, client.get("/ready").text) == (200, "LIVE\n")
     status.is_ready = False
     assert (client.get("/ready").status_code, client.get("/ready").text) == (503, "DRAINING\n")
+
+
+class SlowStatus(FixedStatus):
+    """Its large pages are not done before somebody asked whether it is ready."""
+
+    def __init__(self) -> None:
+        self.was_asked = threading.Event()
+        super().__init__()
+        self.was_asked.clear()
+
+    @property
+    def is_ready(self) -> bool:
+        self.was_asked.set()
+        return True
+
+    @is_ready.setter
+    def is_ready(self, value: bool) -> None: ...
+
+    @property
+    def scoreboard(self) -> Scoreboard:
+        assert self.was_asked.wait(TIMEOUT_S)
+        return self._scoreboard
+
+    @scoreboard.setter
+    def scoreboard(self, value: Scoreboard) -> None:
+        self._scoreboard = value
+
+
+def test_ready_is_answered_while_a_large_page_is_made() -> None:
+    app = build_app(SlowStatus())
+
+    async def ask() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
+            answers = [client.get(path) for path in ("/stats/prometheus", "/ready")]
+            return [answer.status_code for answer in await asyncio.gather(*answers)]
+
+    assert asyncio.run(ask()) == [200, 200]
 
 
 def test_clusters_text_has_a_line_per_fact(client: Client) -> None:
