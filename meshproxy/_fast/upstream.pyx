@@ -125,6 +125,7 @@ cdef class UpstreamConnection(Transport):
     # Closes and tells whoever waits for it.
     cdef int fail(self, Detail detail) except -1:
         cdef UpstreamSink sink = self.sink
+        cdef UpstreamConnection c
         cdef bint was_connecting = self.state == UP_CONNECTING
         self.close_now()
         if was_connecting:
@@ -134,7 +135,14 @@ cdef class UpstreamConnection(Transport):
             # waited for this one: each would have to wait for a failure of its own.
             for _ in range(self.pool.waiting_count - self.pool.connecting):
                 sink = self.pool.next_waiting()
-                sink.on_upstream_failed(detail)
+                c = <UpstreamConnection>self.pool.idle_first if self.pool.idle_first != NULL else None
+                if c is None or sink.must_be_fresh:
+                    sink.on_upstream_failed(detail)
+                    continue
+                # It was to be spared a doubtful connection; now that is the only one.
+                self.pool.unlink_idle(c)
+                c.assign(sink)
+                sink.on_upstream_ready(c)
         elif sink is not None:
             sink.on_upstream_reset(detail)
         if self.pool.waiting_count:

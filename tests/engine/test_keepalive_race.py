@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 
 import pytest
 from support.engine import Peer, Proxy, Rig, Upstream, head, request, response, until
@@ -157,3 +158,25 @@ async def test_trickle_over_connections_that_close_when_idle_has_no_errors(rig: 
     clients = [await rig.client(proxy.port) for _ in range(CLIENTS)]
     await asyncio.gather(*(trickle(client) for client in clients))
     assert statuses == [200] * REQUESTS
+
+
+async def test_post_to_an_endpoint_that_takes_no_new_connection_uses_the_one_that_idles(
+    rig: Rig,
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    proxy = rig.proxy(listener.getsockname()[1])
+    client = await rig.client(proxy.port)
+    await client.send(request())
+    accepted, _ = await client.loop.sock_accept(listener)
+    server = Peer(accepted)
+    await server.next_request()
+    await server.send(response(b"first"))
+    assert (await client.read_response()).body == b"first"
+    await asyncio.sleep(0.03)  # old enough to be in doubt
+    listener.close()  # as a server does that ends gracefully
+    await client.send(request("POST", "/", body=b"abc"))
+    assert (await server.next_request()).body == b"abc"
+    await server.send(response(b"second"))
+    assert (await client.read_response()).body == b"second"
+    server.close()
