@@ -43,6 +43,8 @@ cdef class Http1Downstream(Downstream):
     cdef bint is_http10            # the request in progress came as HTTP/1.0
     cdef bint encodes_chunks       # the response body leaves in chunked coding
     cdef bint must_close           # after this response
+    cdef bint ends_by_close        # the response has no other end
+    cdef bint is_cut               # and broke before it: a reset tells the client
     cdef bint is_processing
     cdef Timer timer
     cdef uint64_t deadline_us      # of the state: first byte, keep-alive, head, body idle, linger; 0 = none

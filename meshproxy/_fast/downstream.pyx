@@ -41,6 +41,7 @@ cdef class Http1Downstream(Downstream):
         self.body_left = 0
         self.is_chunked = self.keep_alive = self.is_http10 = False
         self.encodes_chunks = self.must_close = self.is_processing = False
+        self.ends_by_close = self.is_cut = False
         self.deadline_us = 0
         memset(&self.timer, 0, sizeof(Timer))
         self.timer.owner = <void*>self
@@ -502,7 +503,7 @@ cdef class Http1Downstream(Downstream):
             self.must_close = True
         if has_body and h.framing != BODY_LENGTH and h.status != 101:
             if self.is_http10:
-                self.must_close = True
+                self.must_close = self.ends_by_close = True
             else:
                 self.encodes_chunks = True
                 how |= RESPONSE_CHUNKED
@@ -591,6 +592,9 @@ cdef class Http1Downstream(Downstream):
             self.rt.gather_add(body, len(body))
         return self.send_gathered()
 
+    cdef void cut(self) noexcept:
+        self.is_cut = self.ends_by_close
+
     cdef int stream_done(self, bint is_clean) except -1:
         self.stream = None
         if self.state == DS_CLOSED:
@@ -633,6 +637,10 @@ cdef class Http1Downstream(Downstream):
     # Everything is sent. A client that may still be sending is listened to for a while: closing at once would
     # make the kernel send RST, which destroys the reply on its way (RFC 9112 9.6).
     cdef int begin_close(self) except -1:
+        if self.is_cut:
+            self.reset_on_close()
+            self.close_now()
+            return 0
         if self.state == DS_LINGER or self.is_readable:
             return self.linger()
         self.close_now()

@@ -42,6 +42,8 @@ cdef class Downstream(Transport):
     # A reply of the proxy's own; `stream` None for a head that was no request.
     cdef SendResult respond_local(self, uint32_t status, bytes body, bytes lines, bint has_body,
                                   Stream stream) except? SEND_FAILED
+    # The response that began does not come to its end; stream_done follows.
+    cdef void cut(self) noexcept
     # The stream is over. is_clean: request and response are whole, the connection may serve another.
     cdef int stream_done(self, bint is_clean) except -1
     cdef int resume_request(self) except -1

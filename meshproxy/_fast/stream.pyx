@@ -61,6 +61,9 @@ cdef class Downstream(Transport):
                                   Stream stream) except? SEND_FAILED:
         return SEND_DONE
 
+    cdef void cut(self) noexcept:
+        pass
+
     cdef int stream_done(self, bint is_clean) except -1:
         return 0
 
@@ -494,6 +497,7 @@ cdef class Stream(Attempts):
         self.flags |= flag
         self.detail = detail
         self.drop_upstream()
+        self.downstream.cut()
         return self.finish(False)
 
     cdef int local_reply(self, uint32_t status, uint32_t flag, Detail detail) except -1:

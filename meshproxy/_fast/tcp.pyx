@@ -177,13 +177,10 @@ cdef class TcpSession(Relay):
         return self.rt.reactor.arm(t, due) if due else 0
 
     cdef void reset_by(self, RelaySide side) noexcept:
-        cdef linger abort
         if side is self.up:
             self.flags |= FLAG_UR
             self.detail = DETAIL_CX_RESET
-            abort.l_onoff = 1
-            abort.l_linger = 0
-            setsockopt(self.down.fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort))
+            self.down.reset_on_close()
         self.close_now()
 
     cdef void close_now(self) noexcept:

@@ -51,4 +51,6 @@ cdef class Transport(Handler):
     cdef int attach(self, int fd) except -1
     # Becomes what `other` is: its socket and its pending bytes. `other` is left without.
     cdef int take_over(self, Transport other) except -1
+    # Its end, when it is closed, will be a reset.
+    cdef void reset_on_close(self) noexcept
     cdef void close_socket(self) noexcept

@@ -30,6 +30,12 @@ cdef class Transport(Handler):
         other.is_readable = False
         return self.attach(fd)
 
+    cdef void reset_on_close(self) noexcept:
+        cdef linger at_once
+        at_once.l_onoff = 1
+        at_once.l_linger = 0
+        setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once))
+
     cdef void close_socket(self) noexcept:
         cdef int fd = self.fd
         if fd < 0:

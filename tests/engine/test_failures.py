@@ -579,3 +579,26 @@ async def test_what_a_malformed_response_left_behind_reaches_no_other_request(
     await uploads.send(b"cd")
     await until(lambda: len(b"".join(got)) >= 4)
     assert b"".join(got) == b"abcd"
+
+
+@pytest.mark.parametrize("framing", ["Transfer-Encoding: chunked", "Connection: close"])
+async def test_response_that_breaks_is_a_reset_where_its_end_would_be_the_connections(
+    rig: Rig, framing: str
+) -> None:
+    """A client of HTTP/1.0 could not tell it from a whole one."""
+
+    async def script(peer: Peer, up: Upstream) -> None:
+        await peer.next_request()
+        await peer.send(head("HTTP/1.1 200 OK", framing) + b"5\r\nfirst\r\n")
+        await until(lambda: up.name == "go")
+        peer.reset()
+
+    up = rig.upstream(script)
+    proxy = rig.proxy(up.port)
+    client = await rig.client(proxy.port)
+    await client.send(request(version="1.0"))
+    await client.recv_until(b"first")
+    up.name = "go"
+    with pytest.raises(ConnectionResetError):
+        while await client.recv():
+            pass
