@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -74,8 +75,11 @@ class AdminPages:
     async def _render(self, make: Callable[[], _Page]) -> _Page:
         """Make what grows with the mesh in a thread, one at a time: thousands of services take
         seconds, for which neither a probe of /ready nor a reload may wait."""
-        async with self._is_rendering:
-            return await asyncio.to_thread(make)
+        try:
+            async with self._is_rendering:
+                return await asyncio.to_thread(make)
+        except asyncio.CancelledError:  # by `serve_admin` alone
+            raise HTTPException(503, "stopping") from None
 
     async def index(self, request: Request) -> Response:
         rows = "".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -38,3 +39,7 @@ async def serve_admin(proxy: ProxyControl, sock: socket.socket) -> None:
     finally:
         for listening in server.servers:
             listening.close()
+        pages = list(server.server_state.tasks)
+        for page in pages:
+            page.cancel()
+        await asyncio.gather(*pages, return_exceptions=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import threading
 
 import httpx
@@ -10,7 +11,7 @@ from support.status import FixedStatus, cluster, endpoint
 from support.wait import TIMEOUT_S
 
 from meshproxy._fast.scoreboard import Scoreboard
-from meshproxy.admin import build_app
+from meshproxy.admin import build_app, serve_admin
 
 NAME = "outbound|80|v1|nginx.default.svc.cluster.local"
 
@@ -54,8 +55,10 @@ class SlowStatus(FixedStatus):
 
     def __init__(self) -> None:
         self.was_asked = threading.Event()
+        self.has_begun = threading.Event()
         super().__init__()
         self.was_asked.clear()
+        self.has_begun.clear()
 
     @property
     def is_ready(self) -> bool:
@@ -67,6 +70,7 @@ class SlowStatus(FixedStatus):
 
     @property
     def scoreboard(self) -> Scoreboard:
+        self.has_begun.set()
         assert self.was_asked.wait(TIMEOUT_S)
         return self._scoreboard
 
@@ -85,6 +89,29 @@ def test_ready_is_answered_while_a_large_page_is_made() -> None:
             return [answer.status_code for answer in await asyncio.gather(*answers)]
 
     assert asyncio.run(ask()) == [200, 200]
+
+
+def test_stop_while_a_large_page_is_made_is_told_and_leaves_no_task(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    status = SlowStatus()
+
+    async def stop() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            url = f"http://127.0.0.1:{sock.getsockname()[1]}/stats/prometheus"
+            serving = asyncio.create_task(serve_admin(status, sock))
+            async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S) as client:
+                asked = asyncio.create_task(client.get(url))
+                await asyncio.to_thread(status.has_begun.wait, TIMEOUT_S)
+                serving.cancel()
+                await asyncio.wait([serving])
+                others = asyncio.all_tasks() - {asked, asyncio.current_task()}
+                assert not any("run_asgi" in repr(task) for task in others)
+                status.was_asked.set()
+                return (await asked).status_code
+
+    assert asyncio.run(stop()) == 503
+    assert not caplog.records
 
 
 def test_clusters_text_has_a_line_per_fact(client: Client) -> None:
