@@ -1,6 +1,6 @@
 
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 cimport cython
 
@@ -11,6 +11,17 @@ from .random cimport rotl
 from .route cimport *
 from .scan cimport *
 from .xxh64 cimport xxh64
+
+
+cdef enum:                         # seeds: a wildcard is found by its suffix alone
+    EXACT = 0
+    WILDCARD = 1
+
+
+cdef uint64_t domain_hash(const char* name, size_t n) noexcept nogil:
+    if n and name[0] == c'*':
+        return scan_hash_lower(name + 1, n - 1, WILDCARD)
+    return scan_hash_lower(name, n, EXACT)
 
 
 cdef inline const char* name_of(const Domain* d) noexcept nogil:
@@ -41,7 +52,7 @@ cdef class DomainTable:
         lengths = set()
         for item in domains:
             name = item["domain"].lower().encode()
-            hash = scan_hash_lower(name, len(name))
+            hash = domain_hash(name, len(name))
             if self.get(hash, name, len(name)) != NULL:
                 continue
             at = hash & self.mask
@@ -85,7 +96,8 @@ cdef class DomainTable:
             d = &self.slots[at]
             if d.ports_end == 0:
                 return NULL
-            if d.hash == hash and d.name_len == n and scan_ieq(name_of(d), name, n):
+            if d.hash == hash and d.name_len == n and (
+                    memcmp(name_of(d), name, n) == 0 or scan_ieq(name_of(d), name, n)):
                 return d
             at = (at + 1) & self.mask
 
@@ -103,7 +115,7 @@ cdef class DomainTable:
                 port = port * 10 + (authority[k] - c'0')
         elif n and authority[n - 1] == c':':
             name_len = n - 1
-        d = self.get(scan_hash_lower(authority, name_len), authority, name_len)
+        d = self.get(scan_hash_lower(authority, name_len, EXACT), authority, name_len)
         if d == NULL:
             for k in range(self.wildcard_count):
                 suffix = self.wildcard_lens[k]
@@ -123,19 +135,14 @@ cdef class DomainTable:
 
     # The domain "*" + suffix.
     cdef Domain* get_wildcard(self, const char* suffix, size_t n) noexcept:
-        cdef uint64_t h = 14695981039346656037ULL
-        cdef uint64_t at
-        cdef size_t i
+        cdef uint64_t hash = scan_hash_lower(suffix, n, WILDCARD)
+        cdef uint64_t at = hash & self.mask
         cdef Domain* d
-        h = (h ^ c'*') * 1099511628211ULL      # apart: Cython folds constants without wrapping them
-        for i in range(n):
-            h = (h ^ scan_lower(suffix[i])) * 1099511628211ULL
-        at = h & self.mask
         while True:
             d = &self.slots[at]
             if d.ports_end == 0:
                 return NULL
-            if d.hash == h and d.name_len == n + 1 and name_of(d)[0] == c'*' and scan_ieq(
+            if d.hash == hash and d.name_len == n + 1 and name_of(d)[0] == c'*' and scan_ieq(
                     name_of(d) + 1, suffix, n):
                 return d
             at = (at + 1) & self.mask

@@ -68,6 +68,26 @@ cdef extern from *:
             if (mp_lower((uint8_t)a[i]) != mp_lower((uint8_t)b[i])) return 0;
         return 1;
     }
+    /* Both halves of the product: no bit of the input is without effect on the low ones. */
+    static inline uint64_t mp_fold(uint64_t x) {
+        unsigned __int128 product = (unsigned __int128)x * 0x9e3779b97f4a7c15ULL;  /* 2^64 over the golden ratio */
+        return (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    /* The same for names that differ in case alone: bit 5 is what tells cases apart. Eight bytes a step. */
+    static inline uint64_t mp_hash_lower(const char *p, size_t n, uint64_t seed) {
+        const uint64_t bit = 0x2020202020202020ULL;
+        uint64_t x = 0, h = mp_fold(seed + n + 1);
+        if (n < 8) {
+            for (size_t i = 0; i < n; i++) x = x << 8 | (uint8_t)p[i];
+            return mp_fold(h ^ (x | bit));
+        }
+        for (size_t i = 0; i + 8 < n; i += 8) {
+            memcpy(&x, p + i, 8);
+            h = mp_fold(h ^ (x | bit));
+        }
+        memcpy(&x, p + n - 8, 8);
+        return mp_fold(h ^ (x | bit));
+    }
     /* Is the token a[0..n) the name k, which is lower-case letters, digits and hyphens? Bit 5 is what tells their
      * cases apart, and no other token character becomes one of them with it set. Eight bytes a step. */
     static inline int mp_is_name(const char *a, const char *k, size_t n) {
@@ -94,6 +114,7 @@ cdef extern from *:
     bint scan_ieq "mp_ieq" (const char* a, const char* b, size_t n) noexcept nogil
     bint scan_is_plain "mp_is_plain" (const char* p, size_t n) noexcept nogil
     bint scan_is_name "mp_is_name" (const char* a, const char* k, size_t n) noexcept nogil
+    uint64_t scan_hash_lower "mp_hash_lower" (const char* p, size_t n, uint64_t seed) noexcept nogil
     uint8_t scan_lower "mp_lower" (uint8_t c) noexcept nogil
     uint64_t byte_swap "__builtin_bswap64" (uint64_t value) noexcept nogil
 
@@ -102,15 +123,6 @@ cdef extern from *:
 cdef inline size_t scan_find(const char* p, size_t n, char c) noexcept nogil:
     cdef const char* hit = <const char*>memchr(p, c, n)
     return <size_t>(hit - p) if hit != NULL else n
-
-
-# FNV-1a over lower-cased bytes: hash of host names in the router's table.
-cdef inline uint64_t scan_hash_lower(const char* p, size_t n) noexcept nogil:
-    cdef uint64_t h = 14695981039346656037ULL
-    cdef size_t i
-    for i in range(n):
-        h = (h ^ scan_lower(<uint8_t>p[i])) * 1099511628211ULL
-    return h
 
 
 # Writes value in decimal at out, returns the digits written (at most 20).

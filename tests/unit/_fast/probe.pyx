@@ -271,7 +271,7 @@ def keep_affinity(Scoreboard board, uint64_t key, uint32_t slot, uint32_t now_s)
 
 
 def host_hash(bytes name):
-    return scan_hash_lower(name, len(name))
+    return scan_hash_lower(name, len(name), 0)
 
 
 TOKEN, TARGET, HOST = CLASS_TOKEN, CLASS_TARGET, CLASS_HOST

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import string
 from types import ModuleType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from property.profile import bounded
 
 ALNUM = string.ascii_letters + string.digits
 TOKEN = (ALNUM + "!#$%&'*+-.^_`|~").encode()
@@ -72,7 +76,19 @@ def test_decimal(probe: ModuleType, value: int) -> None:
     assert probe.decimal(value) == str(value).encode()
 
 
-def test_host_hash_has_no_case(probe: ModuleType) -> None:
-    assert probe.host_hash(b"A.Example") == probe.host_hash(b"a.example")
-    assert probe.host_hash(b"") == 14695981039346656037
-    assert probe.host_hash(b"a") == 0xAF63DC4C8601EC8C  # FNV-1a of "a"
+@bounded(300)
+@given(name=st.binary(max_size=70), other=st.binary(max_size=70))
+def test_host_hash_has_no_case(probe: ModuleType, name: bytes, other: bytes) -> None:
+    assert probe.host_hash(name.upper()) == probe.host_hash(name.lower())
+    if len(name) != len(other) or bytes(c | 0x20 for c in name) != bytes(c | 0x20 for c in other):
+        assert probe.host_hash(name) != probe.host_hash(other)
+
+
+@pytest.mark.parametrize(
+    "form", [b"%d", b"a%d", b"service-%d", b"%d.example", b"service-%d.shop.svc.cluster.local"]
+)
+def test_host_hash_spreads_names_that_differ_by_a_digit(probe: ModuleType, form: bytes) -> None:
+    names = [form % number for number in range(10_000)]
+    slots = collections.Counter(probe.host_hash(name) % 32_768 for name in names)
+    assert len(slots) > 8_400  # 10,000 balls into 32,768 bins leave 8,614 of them with one or more
+    assert max(slots.values()) <= 6
