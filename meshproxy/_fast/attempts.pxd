@@ -24,6 +24,7 @@ from .limits cimport Limits
 from .outlier cimport FailedAt
 from .retry cimport AttemptEnd
 from .route cimport Route
+from .router cimport Trail
 from .runtime cimport Runtime
 from .timer cimport Timer
 from .types cimport BodyFraming, Detail, Method
@@ -33,6 +34,7 @@ cdef class Attempts(UpstreamSink):
     # Set by the stream before it dispatches.
     cdef Runtime rt
     cdef Route route
+    cdef Trail* trail              # of the host, or NULL; borrowed from the snapshot
     cdef Cluster cluster
     cdef Method method
     cdef BodyFraming framing       # of the request
@@ -85,6 +87,7 @@ cdef class Attempts(UpstreamSink):
     cdef bint is_over(self, Limits limits) noexcept
     cdef int overflow(self) except -1
     cdef void set_waiting(self, bint waits) noexcept
+    cdef void leave_trail(self) noexcept
     cdef int resend(self) except -1
     cdef int send_kept(self) except -1
     cdef int gather_request(self, const char* p, size_t n) except -1

@@ -34,6 +34,7 @@ cdef class Attempts(UpstreamSink):
         self.rt = rt
         self.must_be_fresh = self.wants_upgrade = False
         self.route = None
+        self.trail = NULL
         self.cluster = None
         self.endpoint = None
         self.pool = None
@@ -85,7 +86,17 @@ cdef class Attempts(UpstreamSink):
         else:
             self.upstream.start_request(self.method)
             self.rt.gather_add(self.block, self.block_len)
+            if self.trail != NULL:
+                self.leave_trail()
         return 0
+
+    cdef void leave_trail(self) noexcept:
+        self.trail.cluster = <void*>self.cluster
+        self.trail.column = self.cluster.column
+        self.trail.endpoint = <void*>self.endpoint
+        self.trail.endpoint_column = self.endpoint.column
+        self.trail.pool = <void*>self.pool
+        self.trail.connection = <void*>self.upstream
 
     # Behind a limit on connections it waits instead, and takes the place of one that ended.
     cdef bint is_over(self, Limits limits) noexcept:

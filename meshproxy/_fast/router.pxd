@@ -52,11 +52,21 @@ cdef class VirtualHost:
 
     cdef Route match(self, const RequestView* v)
 
-cdef struct HostEntry:
+# Where the last request of a host went. Addresses to be prefetched, never read through: what was there may be gone.
+cdef struct Trail:
+    const void* cluster
+    const void* column
+    const void* endpoint
+    const void* endpoint_column
+    const void* pool
+    const void* connection
+
+cdef struct HostEntry:             # one cache line
     void* host                     # VirtualHost, borrowed from HostTable.hosts; NULL = none of this id
     void* open_route               # its first route, if it takes every request; borrowed from the host
+    Trail trail
 
-# Virtual hosts by id; immutable.
+# Virtual hosts by id; immutable, but for their trails.
 cdef class HostTable:
     cdef list hosts                # VirtualHost or None
     cdef HostEntry* entries        # owned, freed in __dealloc__; parallel to hosts
@@ -65,6 +75,9 @@ cdef class HostTable:
     cdef VirtualHost at(self, int id)
     # The host's first route whose conditions all hold, or None.
     cdef Route match(self, int id, const RequestView* v)
+    # What a request to the host will read is on its way from memory, all at once; else each would be found by way of
+    # the one before. NULL: so few hosts that the caches hold it anyway.
+    cdef Trail* follow(self, int id) noexcept
 
 # Combines the route's hash policies (ISTIO 3.7). 1 and out[0] set, or 0: no policy found a value. A cookie that the
 # route makes is made from `remote` (the client's ip:port); its (name, value) for Set-Cookie goes to `made`.

@@ -13,6 +13,12 @@ from .scan cimport *
 from .xxh64 cimport xxh64
 
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch" (const void* p) noexcept nogil
+
+cdef enum:
+    MANY_HOSTS = 256               # some 20 lines each: 256 KiB, a quarter of a second-level cache
+
 cdef enum:                         # seeds: a wildcard is found by its suffix alone
     EXACT = 0
     WILDCARD = 1
@@ -22,6 +28,12 @@ cdef uint64_t domain_hash(const char* name, size_t n) noexcept nogil:
     if n and name[0] == c'*':
         return scan_hash_lower(name + 1, n - 1, WILDCARD)
     return scan_hash_lower(name, n, EXACT)
+
+
+cdef inline void prefetch_lines(const void* p, int lines) noexcept nogil:
+    cdef int i
+    for i in range(lines):
+        prefetch(<const char*>p + 64 * i)
 
 
 cdef inline const char* name_of(const Domain* d) noexcept nogil:
@@ -208,9 +220,10 @@ cdef class HostTable:
         cdef VirtualHost host
         self.hosts = hosts
         self.count = len(hosts)
-        self.entries = <HostEntry*>calloc(self.count + 1, sizeof(HostEntry))
+        self.entries = <HostEntry*>aligned_alloc(sizeof(HostEntry), (self.count + 1) * sizeof(HostEntry))
         if self.entries == NULL:
             raise MemoryError()
+        memset(self.entries, 0, (self.count + 1) * sizeof(HostEntry))
         for i, host in enumerate(hosts):
             if host is not None:
                 self.entries[i].host = <void*>host
@@ -231,6 +244,19 @@ cdef class HostTable:
         if entry.open_route != NULL:
             return <Route>entry.open_route
         return (<VirtualHost>entry.host).match(v) if entry.host != NULL else None
+
+    cdef Trail* follow(self, int id) noexcept:
+        cdef Trail* trail
+        if self.count < MANY_HOSTS or not 0 <= id < self.count:
+            return NULL
+        trail = &self.entries[id].trail
+        prefetch_lines(trail.cluster, 2)
+        prefetch_lines(trail.column, 1)
+        prefetch_lines(trail.endpoint, 1)
+        prefetch_lines(trail.endpoint_column, 1)
+        prefetch_lines(trail.pool, 2)
+        prefetch_lines(trail.connection, 3)
+        return trail
 
 
 # All values of the header: one is hashed as it is, several are sorted and chained through the seed.

@@ -170,7 +170,9 @@ cdef class Stream(Attempts):
     # Route, split and cluster; or an answer of the route's own, which finishes the stream.
     cdef int choose(self, RequestHead* h) except -1:
         cdef RequestView* v = &h.view
-        self.route = self.snapshot.hosts.match(self.snapshot.host_id(v, self.downstream.binding), v)
+        cdef int host = self.snapshot.host_id(v, self.downstream.binding)
+        self.trail = self.snapshot.hosts.follow(host)
+        self.route = self.snapshot.hosts.match(host, v)
         if self.route is None:
             self.rt.column.no_route += 1
             return self.local_reply(404, FLAG_NR, DETAIL_ROUTE_NOT_FOUND)
