@@ -91,6 +91,20 @@ def test_name_given_twice_keeps_its_first_meaning() -> None:
     assert table("a", "b", "A").lookup(b"a") == 0
 
 
+def test_names_of_any_length_are_told_apart() -> None:
+    """Short ones stand in the table, longer ones beside it."""
+    names = ["x" * length for length in range(1, 100)]
+    names += ["*." + "y" * length for length in range(1, 100)]
+    table = DomainTable(
+        [{"domain": name, "ports": {80: at}, "default": at} for at, name in enumerate(names)]
+    )
+    for at, name in enumerate(names):
+        asked = name.replace("*", "q").encode()
+        assert [table.lookup(text) for text in (asked, asked.upper(), asked + b":80")] == [at] * 3
+    for absent in (b"z" * 40, b"x" * 39 + b"z", b"x" * 40 + b"z", b"x" * 100):
+        assert table.lookup(absent) == -1
+
+
 def test_empty_table_finds_nothing() -> None:
     assert DomainTable([]).lookup(b"a") == -1
 
