@@ -21,7 +21,5 @@ def load_manifests(builder: Builder, paths: Paths) -> list[Problem]:
     errors = [item for item in problems if item.severity == "error"]
     if errors and not builder.config.resources:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise ConfigError(
-            f"nothing of the configuration can be used: {errors[0]}{more}", problems
-        )
+        raise ConfigError(f"nothing of the configuration can be used: {errors[0]}{more}", problems)
     return problems

@@ -1,16 +1,22 @@
-"""Tells that something happened in a folder, not what."""
+"""Tells that something happened to files, or in folders; not what."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
+import itertools
 import logging
+import os
 from collections.abc import Iterable
 
 from asyncinotify import Inotify, Mask, Watch
 
-_MASK = Mask.MODIFY | Mask.MOVE | Mask.CREATE | Mask.DELETE | Mask.ONLYDIR
+_NAMES = Mask.MOVE | Mask.CREATE | Mask.DELETE
+# added to what a watch of the same inode, by another of its names, has asked for
+_PLACE = _NAMES | Mask.ONLYDIR | Mask.MASK_ADD
+_FOLDER = _PLACE | Mask.MODIFY
+_FILE = Mask.MODIFY | Mask.MASK_ADD
 
 _log = logging.getLogger(__name__)
 
@@ -27,17 +33,23 @@ class Notices:
         except OSError as error:
             self._tell(error)
 
-    def follow(self, folders: Iterable[str]) -> bool:
-        """Watch these folders and no others; gives whether there is a new one among them.
+    def follow(self, folders: Iterable[str], paths: Iterable[str]) -> bool:
+        """Watch whatever happens in these folders and to these paths, and nothing else; gives
+        whether something new is among them.
 
-        The kernel knows folders by inode: one made anew under its old name is a new one.
+        Beside a path others may be written all the time, an access log say: of the folder it is
+        in only the coming and going of names is notified. The kernel knows files by inode: one
+        made anew under its old name is a new one.
         """
         if self._inotify is None:
             return False
-        # a folder that is watched keeps its number, and numbers are never used again
-        watches = {w.wd: w for w in map(self._add, folders) if w is not None}
+        wanted = [(folder, _FOLDER) for folder in folders]
+        for path in paths:
+            wanted += (path, _FILE), (_parent(path), _PLACE)
+        # what is watched keeps its number, and numbers are never used again
+        watches = {w.wd: w for w in itertools.starmap(self._add, wanted) if w is not None}
         for number in self._watches.keys() - watches.keys():
-            with contextlib.suppress(OSError):  # the folder is gone, and its watch with it
+            with contextlib.suppress(OSError):  # it is gone, and its watch with it
                 self._inotify.rm_watch(self._watches[number])
         news = watches.keys() - self._watches.keys()
         self._watches = watches
@@ -67,11 +79,11 @@ class Notices:
         if self._inotify is not None:
             self._inotify.close()
 
-    def _add(self, folder: str) -> Watch | None:
-        """None for a folder that is not there, or not for us to see."""
+    def _add(self, path: str, mask: Mask) -> Watch | None:
+        """None for what is not there, or not for us to see."""
         assert self._inotify is not None
         try:
-            return self._inotify.add_watch(folder, _MASK)
+            return self._inotify.add_watch(path, mask)
         except OSError as error:
             if error.errno == errno.ENOSPC:  # of fs.inotify.max_user_watches
                 self._tell(error)
@@ -81,3 +93,7 @@ class Notices:
         if not self._is_short:
             _log.warning("some file changes will be noticed late: inotify: %s", error.strerror)
         self._is_short = True
+
+
+def _parent(path: str) -> str:
+    return os.path.dirname(path.rstrip("/")) or "."

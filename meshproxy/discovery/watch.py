@@ -51,7 +51,7 @@ async def watch(paths: Sequence[str], poll_s: float = POLL_S) -> AsyncIterator[f
 async def _arm(notices: Notices, paths: Sequence[str], count: int) -> _Files:
     """Give the files as they are; what happens to them from here on is notified."""
     listing = await _look(paths, count)
-    if notices.follow(_folders(paths, listing)):
+    if notices.follow(listing.folders | _linked(listing), paths):
         listing = await _look(paths, count)  # what came into a folder before it was watched
     return listing.files
 
@@ -101,12 +101,8 @@ def _differences(old: _Files, new: _Files) -> frozenset[str]:
     return frozenset(name for name, _ in old.items() ^ new.items())
 
 
-def _folders(paths: Sequence[str], listing: Listing) -> set[str]:
-    """Give the folders to watch. A file is watched through its folder (also the one its links
-    lead to), so that replacing it shows."""
-    linked = {_parent(os.path.realpath(name)) for name in listing.files if os.path.islink(name)}
-    return listing.folders | linked | {_parent(path) for path in paths}
-
-
-def _parent(path: str) -> str:
-    return os.path.dirname(path.rstrip("/")) or "."
+def _linked(listing: Listing) -> set[str]:
+    """Give the folders that links among the files lead to: replacing a file there shows."""
+    return {
+        os.path.dirname(os.path.realpath(name)) for name in listing.files if os.path.islink(name)
+    }

@@ -213,6 +213,36 @@ def test_file_that_is_written_all_the_time_holds_up_no_other(folder):
     run(scenario())
 
 
+def test_what_is_written_beside_a_path_is_not_notified_what_is_written_to_it_is(tmp_path):
+    mesh, file, log = tmp_path / "mesh", tmp_path / "one.yaml", tmp_path / "access.log"
+    mesh.mkdir()
+    inner = mesh / "a.yaml"
+    for path in (file, inner, log):
+        path.write_text("a: 1\n")
+    notices = Notices()
+    try:
+        assert notices.follow([str(mesh)], [str(mesh), str(file)])
+        assert not notices.follow([str(mesh)], [str(mesh), str(file)])
+        for path, is_ours in ((log, False), (file, True), (inner, True), (log, False)):
+            path.write_text("a: 2\n")
+            assert is_notified(notices) == is_ours, path.name
+        for path, there in ((file, tmp_path / "two.yaml"), (mesh, tmp_path / "other")):
+            path.rename(there)
+            assert is_notified(notices), path.name
+    finally:
+        notices.close()
+
+
+def is_notified(notices) -> bool:
+    """Inotify queues before the call that changed something returns."""
+    try:
+        asyncio.run(asyncio.wait_for(notices.wait(60.0), 0.3))
+    except TimeoutError:
+        return False
+    notices.forget()
+    return True
+
+
 def test_without_inotify_waiting_is_a_pause_and_the_log_says_so(folder, caplog):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
@@ -220,7 +250,7 @@ def test_without_inotify_waiting_is_a_pause_and_the_log_says_so(folder, caplog):
         notices = Notices()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert not notices.follow([str(folder)])
+    assert not notices.follow([str(folder)], [])
     notices.forget()
     run(notices.wait(0.001))
     notices.close()
