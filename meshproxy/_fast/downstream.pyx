@@ -558,10 +558,16 @@ cdef class Http1Downstream(Downstream):
     cdef SendResult respond_flush(self, bint is_complete) except? SEND_FAILED:
         if is_complete and self.encodes_chunks:
             self.put(b"0\r\n\r\n", 5)
-        # The last message of a connection, or of its HTTP, has left before what follows.
-        if is_complete and not self.must_close and self.stream.status != 101:
+        if not is_complete or self.stream.status == 101:
+            return self.send_gathered()
+        if not self.must_close:
             return self.send_soon()
-        return self.send_gathered()
+        # The last bytes of a connection wait for its end, which follows, and leave in one segment with it.
+        self.rt.send_flags = MSG_NOSIGNAL | MSG_MORE
+        try:
+            return self.send_gathered()
+        finally:
+            self.rt.send_flags = MSG_NOSIGNAL
 
     # Made as an upstream would send it and passed on like one, so that a route's header edits apply. A body
     # without a type is plain text (ISTIO 1.13).

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from typing import Any
 
 import pytest
 from support.engine import Peer, Rig, Upstream, replies, request, response, route, until
+
+OPENING = 2  # segments: SYN-ACK, and the acknowledgement of a first request
 
 
 async def answer_or_hold(peer: Peer, up: Upstream) -> None:
@@ -68,6 +71,25 @@ async def test_request_reaches_upstream_with_its_bytes_kept(rig: Rig) -> None:
     assert b"Host: web\r\nX-Odd-CASE: Value  with spaces\r\nAccept: */*\r\n" in seen.head
     assert seen.header("x-forwarded-proto") == "http"
     assert len(seen.header("x-request-id") or "") == 36
+
+
+async def test_last_response_and_end_of_a_connection_come_in_one_segment(rig: Rig) -> None:
+    proxy = rig.proxy(rig.upstream().port)
+    received = set()
+    for _ in range(5):  # a slow one is acknowledged once more
+        client = await rig.client(proxy.port)
+        await client.send(request("GET", "/", "Connection: close"))
+        assert (await client.read_response()).body == b"upstream"
+        assert await client.is_closed()
+        received.add(segments_received(client.sock))
+    assert min(received) == OPENING + 1
+
+
+def segments_received(sock: socket.socket) -> int:
+    """`tcpi_segs_in` of linux/tcp.h."""
+    return int.from_bytes(
+        sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 144)[140:], "little"
+    )
 
 
 async def test_connection_close_from_client_closes_it_and_keeps_the_upstream(rig: Rig) -> None:
