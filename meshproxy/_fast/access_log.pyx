@@ -54,7 +54,10 @@ cdef class AccessLog:
                 return
             if n:
                 self.is_torn = self.lines.bytes_at()[n - 1] != c'\n'
-            self.lines.consume(<size_t>n)
+            if <size_t>n == self.lines.held():
+                self.lines.rewind(2 * FLUSH_BYTES)
+            else:
+                self.lines.consume(<size_t>n)
 
     # Room for a line at most this long, or NULL: no piece of it is checked again.
     cdef char* begin(self, const LogEntry* e) noexcept:

@@ -1,8 +1,8 @@
 # buffer.pxd: bytes received or waiting to be sent; one owner.
 # Invariants (verified by check() in debug builds):
 #   (1) head <= tail <= size; [head, tail) are the bytes held
-#   (2) data == NULL exactly when size == 0: an empty buffer owns no memory
-# A pointer got from bytes_at() is valid until the next append, reserve, consume or clear.
+#   (2) data == NULL exactly when size == 0: an empty buffer owns no memory, unless it was rewound
+# A pointer got from bytes_at() is valid until the next append, reserve, consume, clear or rewind.
 from libc.stdint cimport uint32_t
 
 cdef class Buffer:
@@ -23,4 +23,6 @@ cdef class Buffer:
     cdef int append(self, const char* p, size_t n) except -1
     cdef void consume(self, size_t n) noexcept
     cdef void clear(self) noexcept
+    # Empties it; memory of up to this many bytes stays for what comes next.
+    cdef void rewind(self, size_t most) noexcept
     cdef bint check(self) noexcept

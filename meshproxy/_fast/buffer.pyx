@@ -56,5 +56,10 @@ cdef class Buffer:
         self.data = NULL
         self.head = self.tail = self.size = 0
 
+    cdef void rewind(self, size_t most) noexcept:
+        self.head = self.tail = 0
+        if self.size > most:
+            self.clear()
+
     cdef bint check(self) noexcept:
         return self.head <= self.tail <= self.size and (self.data == NULL) == (self.size == 0)

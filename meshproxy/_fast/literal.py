@@ -1,4 +1,4 @@
-"""The longest text that every match of a pattern contains: found once, it spares calls of RE2.
+"""Text that every match of a pattern begins with, or contains: found once, it spares calls of RE2.
 
 Law: a wrong answer would lose matches, so whatever is not plainly literal ends a run, and a
 pattern that Python's own parser reads differently, or not at all, has no literal. Python's
@@ -17,17 +17,26 @@ _LEAST = 2  # a single byte is in most texts
 
 
 def required_literal(pattern: str) -> bytes:
-    """Give the bytes, or b"" when none are certain. Never raises."""
+    """Give the longest bytes, or b"" when none are certain. Never raises."""
+    best = max(_certain_runs(pattern), key=len)
+    return best.encode() if len(best) >= _LEAST else b""
+
+
+def leading_literal(pattern: str) -> bytes:
+    """Give what every text begins with that the pattern matches as a whole. Never raises."""
+    return _certain_runs(pattern)[0].encode()
+
+
+def _certain_runs(pattern: str) -> list[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = parser.parse(pattern)
     except (re.error, OverflowError, RecursionError):
-        return b""
+        return [""]
     if tree.state.flags & re.IGNORECASE or "\\Q" in pattern:
-        return b""
-    best = max(_runs(tree), key=len, default="")
-    return best.encode() if len(best) >= _LEAST else b""
+        return [""]
+    return _runs(tree)
 
 
 def _runs(tree: Any) -> list[str]:

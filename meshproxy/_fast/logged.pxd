@@ -18,7 +18,10 @@ cdef class LoggedRequest:
     cdef Span request_id
     cdef bytes remote              # the client that X-Forwarded-For names, or None: the peer
 
+    # In place of what was kept before.
     cdef int keep(self, const RequestView* v) except -1
+    # The line is written: little memory stays for the stream's next request.
+    cdef void forget(self) noexcept
     # A request id the proxy made, at s in base.
     cdef int keep_id(self, const char* base, Span s) except -1
     cdef void fill(self, LogEntry* e) noexcept

@@ -2,6 +2,9 @@ cimport cython
 
 from .headers cimport *
 
+cdef enum:
+    KEPT_BYTES = 4096              # of memory by a stream that ended, of which a worker keeps some
+
 cdef Span ROOT = Span(0, 1)        # of b"/"
 
 
@@ -12,6 +15,7 @@ cdef class LoggedRequest:
 
     cdef int keep(self, const RequestView* v) except -1:
         cdef Span query
+        self.forget()
         self.copy(v.base, v.method_name, &self.method)
         if v.path.off == v.target.off:
             self.copy(v.base, v.target, &self.path)
@@ -23,6 +27,10 @@ cdef class LoggedRequest:
         self.copy_field(v, v.headers.slot[<int>H_X_FORWARDED_FOR], &self.forwarded_for)
         self.copy_field(v, v.headers.slot[<int>H_USER_AGENT], &self.user_agent)
         return self.copy_field(v, v.headers.slot[<int>H_X_REQUEST_ID], &self.request_id)
+
+    cdef void forget(self) noexcept:
+        self.remote = None
+        self.text.rewind(KEPT_BYTES)
 
     cdef int keep_id(self, const char* base, Span s) except -1:
         return self.copy(base, s, &self.request_id)

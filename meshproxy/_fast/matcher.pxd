@@ -1,6 +1,6 @@
 # matcher.pxd: one condition of a match. Pure: no I/O, no clock.
-from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcmp
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
 
 from .clib.system cimport memmem
 from .headers cimport RequestView
@@ -19,27 +19,36 @@ cdef enum ConditionOp:
     OP_REGEX
     OP_PRESENT
 
-# What refuses most requests without a look at the Condition it was taken from, whose bytes it borrows.
-cdef struct Check:
-    ConditionKind kind             # COND_URI, COND_HEADER; any other never rejects
-    ConditionOp op
-    uint64_t names                 # COND_HEADER: bit of the name (HeaderTable.names)
-    const char* text               # COND_URI: value, or the regex's literal
-    size_t text_len
+# What refuses most requests without a look at a route's conditions.
+cdef struct Glance:
+    uint64_t names                 # bits of names that must be there (HeaderTable.names)
+    uint64_t want                  # what eight bytes of the path, from `at` on, must be under the mask
+    uint64_t mask
+    uint32_t at                    # 0, or least - 8
+    uint32_t least                 # length of the path: least to least + span
+    uint32_t span
+    uint32_t literal_len
+    const char* literal            # stands in the path; borrowed from a Condition; NULL = none is known
 
-# True: the condition does not hold. False: ask it.
-cdef inline bint check_rejects(const Check* c, const RequestView* v) noexcept nogil:
-    cdef const char* path
-    if c.kind == COND_HEADER:
-        return not v.headers.names & c.names
-    if c.kind != COND_URI or c.op == OP_PRESENT:
-        return False
-    path = v.base + v.path.off
-    if c.op == OP_REGEX:
-        return memmem(path, v.path.len, c.text, c.text_len) == NULL
-    if v.path.len < c.text_len or (c.op == OP_EXACT and v.path.len != c.text_len):
+# Eight bytes at p, or all of fewer, behind which are zeros.
+cdef inline uint64_t path_word(const char* p, size_t n) noexcept nogil:
+    cdef uint64_t word = 0
+    if n >= 8:
+        memcpy(&word, p, 8)
+    else:
+        memcpy(&word, p, n)
+    return word
+
+# True: a condition does not hold. False: ask them. `start`: the path_word of the path.
+cdef inline bint glance_rejects(const Glance* g, const RequestView* v, uint64_t start) noexcept nogil:
+    cdef const char* path = v.base + v.path.off
+    if g.names & ~v.headers.names or v.path.len - g.least > g.span:
         return True
-    return memcmp(path, c.text, c.text_len) != 0
+    if g.at:
+        memcpy(&start, path + g.at, 8)     # inside: the path has at + 8 bytes
+    if (start ^ g.want) & g.mask:
+        return True
+    return g.literal_len and memmem(path, v.path.len, g.literal, g.literal_len) == NULL
 
 cdef class Condition:
     cdef ConditionKind kind
@@ -54,8 +63,10 @@ cdef class Condition:
     cdef object match              # RE2 only: what is under it, taking anchor, bytes, start and end; or None
     cdef object anchor
     cdef bytes literal             # RE2 only: every match contains these bytes; b"" = not known
+    cdef bytes lead                # every match begins with these: the value, or a regex's literal beginning
 
-    cdef void quicken(self, Check* c) noexcept
+    # Adds to a glance what this one asks; all zeros but for a span of all ones asks nothing.
+    cdef void narrow(self, Glance* g) noexcept
     # 1 holds, 0 does not. Only a regex condition touches Python and may raise.
     cdef int holds(self, const RequestView* v) except -1
     cdef int test(self, const char* p, size_t n) except -1

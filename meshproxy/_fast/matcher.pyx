@@ -1,4 +1,4 @@
-from meshproxy._fast.literal import required_literal
+from meshproxy._fast.literal import leading_literal, required_literal
 
 cimport cython
 
@@ -62,23 +62,26 @@ cdef class Condition:
             if bare is not None:
                 self.match, self.anchor = bare
         self.literal = required_literal(value) if self.op == OP_REGEX else b""
+        self.lead = leading_literal(value) if self.op == OP_REGEX else self.value
 
-    cdef void quicken(self, Check* c) noexcept:
-        c.kind = self.kind
-        c.op = OP_PRESENT
-        c.names = self.names
-        c.text = NULL
-        c.text_len = 0
-        if self.is_inverted or self.ignore_case or (self.kind != COND_URI and self.kind != COND_HEADER):
-            c.kind = COND_METHOD   # never rejects
-        elif self.kind == COND_URI and self.op == OP_REGEX and len(self.literal):
-            c.op = self.op
-            c.text = self.literal
-            c.text_len = len(self.literal)
-        elif self.kind == COND_URI and self.op != OP_REGEX:
-            c.op = self.op
-            c.text = self.value
-            c.text_len = len(self.value)
+    cdef void narrow(self, Glance* g) noexcept:
+        cdef uint32_t n
+        if self.is_inverted:
+            return
+        if self.kind == COND_HEADER:
+            g.names |= self.names
+        # one condition on the path is enough: a second one, if any, is asked
+        if self.kind != COND_URI or self.ignore_case or g.mask or g.literal_len:
+            return
+        n = <uint32_t>len(self.lead)
+        g.least = n
+        g.span = 0 if self.op == OP_EXACT else <uint32_t>-1 - n
+        g.at = n - 8 if n > 8 else 0
+        g.mask = <uint64_t>-1 if n >= 8 else <uint64_t>-1 >> (64 - 8 * n) if n else 0
+        g.want = path_word(<const char*>self.lead + g.at, n - g.at)
+        if self.literal not in self.lead:
+            g.literal = self.literal
+            g.literal_len = len(self.literal)
 
     cdef int holds(self, const RequestView* v) except -1:
         cdef int result

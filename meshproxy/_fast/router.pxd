@@ -5,7 +5,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from .headers cimport RequestView
-from .matcher cimport Check
+from .matcher cimport Glance
 from .random cimport RandomState
 from .route cimport Route
 
@@ -47,8 +47,7 @@ cdef class VirtualHost:
     cdef readonly str name
     cdef readonly list routes
     cdef Route open_route          # the first of them, if it takes every request, else None
-    cdef Check* checks             # of all conditions, route by route; borrow from routes
-    cdef int* ends                 # by route: where its checks end
+    cdef Glance* glances           # owned; parallel to routes, whose bytes they borrow
 
     cdef Route match(self, const RequestView* v)
 

@@ -171,42 +171,29 @@ cdef class VirtualHost:
         self.name = data["name"]
         cdef Route r
         cdef Condition c
-        cdef int used = 0
         self.routes = [Route(item, scoreboard) for item in data["routes"]]
-        for r in self.routes:
-            used += len(r.conditions)
         if self.routes and (<Route>self.routes[0]).is_open:
             self.open_route = self.routes[0]
-        self.checks = <Check*>calloc(used + 1, sizeof(Check))
-        self.ends = <int*>calloc(len(self.routes) + 1, sizeof(int))
-        if self.checks == NULL or self.ends == NULL:
+        self.glances = <Glance*>calloc(len(self.routes) + 1, sizeof(Glance))
+        if self.glances == NULL:
             raise MemoryError()
-        used = 0
         for i, r in enumerate(self.routes):
+            self.glances[i].span = <uint32_t>-1
             for c in r.conditions:
-                c.quicken(&self.checks[used])
-                used += 1
-            self.ends[i] = used
+                c.narrow(&self.glances[i])
 
     def __dealloc__(self):
-        free(self.checks)
-        free(self.ends)
+        free(self.glances)
 
     cdef Route match(self, const RequestView* v):
         cdef Route r
-        cdef int i, at = 0
-        cdef bint is_rejected
+        cdef int i
+        cdef uint64_t start
         if self.open_route is not None:
             return self.open_route
+        start = path_word(v.base + v.path.off, v.path.len)
         for i in range(len(self.routes)):
-            is_rejected = False
-            while at < self.ends[i]:
-                if check_rejects(&self.checks[at], v):
-                    is_rejected = True
-                    break
-                at += 1
-            at = self.ends[i]
-            if is_rejected:
+            if glance_rejects(&self.glances[i], v, start):
                 continue
             r = <Route>self.routes[i]
             if r.first_failing(v) < 0:

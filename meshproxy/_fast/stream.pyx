@@ -110,7 +110,6 @@ cdef class Stream(Attempts):
         self.begin_attempts(rt)
         self.downstream = downstream
         self.snapshot = rt.snapshot
-        self.logged = None
         self.reason = self.remote = self.head = None
         self.made_cookies = self.cors_lines = self.mirrors = None
         self.is_spare = self.is_counted = self.is_delayed = self.is_preflight = False
@@ -143,10 +142,13 @@ cdef class Stream(Attempts):
             self.explains = self.rt.explains and take_explain(h)
             self.adds_lines = self.explains or len(self.rt.intake.via) > 0
         if self.rt.log is not None:
-            self.logged = LoggedRequest()
+            if self.logged is None:
+                self.logged = LoggedRequest()
             self.logged.keep(&h.view)
             if h.view.headers.slot[<int>H_X_FORWARDED_FOR] >= 0:
                 self.logged.remote = self.client(&h.view)
+        else:
+            self.logged = None
         if is_redirect:
             return self.answer_with(307, DETAIL_BAD_PATH, b"", b"location: %b\r\n" % self.rt.intake.location(h))
         self.choose(h)
@@ -599,6 +601,7 @@ cdef class Stream(Attempts):
             e.remote.p = self.downstream.remote_text(&n)
             e.remote.n = n
         self.rt.log.record(&e)
+        self.logged.forget()
         self.rt.reactor.batch_end_wanted = True
         return 0
 

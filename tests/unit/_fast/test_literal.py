@@ -7,7 +7,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproxy._fast.literal import required_literal
+from meshproxy._fast.literal import leading_literal, required_literal
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,29 @@ def test_literal_stands_in_every_text_that_matches(pieces: list[str], text: str)
     pattern = "".join(pieces)
     if re2.fullmatch(pattern, text) is not None:
         assert required_literal(pattern) in text.encode()
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8), st.text("ab.", max_size=24))
+def test_every_text_that_matches_begins_with_the_leading_literal(
+    pieces: list[str], text: str
+) -> None:
+    pattern = "".join(pieces)
+    if re2.fullmatch(pattern, text) is not None:
+        assert text.encode().startswith(leading_literal(pattern))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literal"),
+    [
+        ("/api/v1/.*", b"/api/v1/"),
+        ("^/a$", b"/a"),
+        ("ab?ab", b"a"),
+        ("(abc)?def", b""),
+        ("(/a|/b)c", b"/"),
+        ("(?i)abc", b""),
+        ("[/]a", b"/a"),
+        ("(", b""),
+    ],
+)
+def test_leading_literal_ends_where_texts_may_differ(pattern: str, literal: bytes) -> None:
+    assert leading_literal(pattern) == literal

@@ -41,7 +41,7 @@ def test_value_ok_sees_a_bad_byte_anywhere(probe: ModuleType, width: int) -> Non
     assert probe.value_ok(b"") is True
 
 
-@pytest.mark.parametrize("width", [1, 2, 7, 8, 9, 15, 16, 17, 24])
+@pytest.mark.parametrize("width", [1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 50])
 def test_is_plain_sees_a_byte_to_escape_anywhere(probe: ModuleType, width: int) -> None:
     bad = {*range(0x20), *range(0x7F, 0x100), ord('"'), ord("\\")}
     for code in range(256):
