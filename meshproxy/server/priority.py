@@ -22,7 +22,13 @@ STEP = 10
 TURN_S = 0.00015
 MOST_TURNS = 40  # on a core that is never idle each costs a change some 10 ms
 
-_starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
+_END = {signal.SIGALRM}  # the end of a turn: heard by the main thread, and only in one
+
+_starter = ThreadPoolExecutor(
+    max_workers=1,
+    thread_name_prefix="starter",
+    initializer=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _END),
+)
 
 
 def start(command: list[str], **settings: Any) -> subprocess.Popen[bytes]:
@@ -47,16 +53,20 @@ class Turns:
     def __init__(self) -> None:
         self._left = 0
         signal.signal(signal.SIGALRM, self._end)
+        # threads inherit it: one that sleeps would be woken for each turn, on the core in question
+        signal.pthread_sigmask(signal.SIG_BLOCK, _END)
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
         self._left = MOST_TURNS
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
         signal.setitimer(signal.ITIMER_REAL, TURN_S)
         try:
             yield
         finally:
             self._left = 0
             signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.pthread_sigmask(signal.SIG_BLOCK, _END)
 
     def _end(self, *_signal: object) -> None:
         if self._left:
