@@ -95,7 +95,7 @@ def measure(
                 result.ready_ms = (time.monotonic() - began) * 1e3
                 workload.warm(site, settings.warmup_seconds, settings.load_core)
                 process.check_alive()  # what answered may have been another run's peer
-                with workload.beside(site):
+                with workload.beside(site, settings.load_core):
                     _drive(result, process, workload, site, upstreams, settings)
     except (StartError, LoadError, OSError) as error:
         result.errors.append(str(error))

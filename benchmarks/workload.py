@@ -52,8 +52,8 @@ class Workload:
         return f"http://127.0.0.1:{site.port}{self.path}"
 
     @contextlib.contextmanager
-    def beside(self, site: Site) -> Iterator[None]:
-        """Whatever goes on while the load runs."""
+    def beside(self, site: Site, core: int) -> Iterator[None]:
+        """Whatever goes on while the load runs, on its core."""
         yield
 
     @contextlib.contextmanager
@@ -134,19 +134,19 @@ class Idle(Workload):
         return self.crowd.come(site.port, self.connections)
 
     @contextlib.contextmanager
-    def beside(self, site: Site) -> Iterator[None]:
+    def beside(self, site: Site, core: int) -> Iterator[None]:
         with contextlib.closing(self.crowd):
             yield
 
 
 class Churn(Workload):
     @contextlib.contextmanager
-    def beside(self, site: Site) -> Iterator[None]:
+    def beside(self, site: Site, core: int) -> Iterator[None]:
         folder = site.directory / "manifests"
         if not folder.exists():  # the floor: nothing to change
             yield
             return
-        with churn.changing(folder, site.upstream_ports) as written:
+        with churn.changing(folder, site.upstream_ports, core) as written:
             yield
         if not written:
             raise wrk.LoadError("no endpoint changed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,16 +20,21 @@ def write_manifests(folder: Path, ports: tuple[int, ...]) -> None:
 
 
 @contextlib.contextmanager
-def changing(folder: Path, ports: tuple[int, ...]) -> Iterator[list[int]]:
-    """Rename a new version into place every 20 ms; the list's length counts them."""
+def changing(folder: Path, ports: tuple[int, ...], core: int) -> Iterator[list[int]]:
+    """Rename a new version into place every 20 ms, from a core; the list's length counts them."""
     done = threading.Event()
     written: list[int] = []
+    fresh = folder / "moving.new"
+    versions = []  # made before: while the load runs they are only written
+    for turn in range(ENDPOINTS):
+        write(fresh, _moving(ports, turn))
+        versions.append(fresh.read_bytes())
 
     def change() -> None:
+        os.sched_setaffinity(threading.get_native_id(), {core})
         while not done.wait(1 / CHANGES_PER_S):
             written.append(len(written))
-            fresh = folder / "moving.new"
-            write(fresh, _moving(ports, len(written)))
+            fresh.write_bytes(versions[len(written) % ENDPOINTS])
             fresh.replace(folder / "moving.yaml")
 
     thread = threading.Thread(target=change)
@@ -41,12 +47,11 @@ def changing(folder: Path, ports: tuple[int, ...]) -> Iterator[list[int]]:
 
 
 def _moving(ports: tuple[int, ...], turn: int) -> list[Json]:
-    absent = turn % ENDPOINTS
     return [
         service("moving"),
         *(
             workload_entry(f"moving-{index}", "moving", ports[index % len(ports)] + index, {})
             for index in range(ENDPOINTS)
-            if index != absent
+            if index != turn
         ),
     ]
