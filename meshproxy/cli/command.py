@@ -1,11 +1,12 @@
 """The command group and its verbs.
 
 Exit codes: 0 fine, 1 runtime failure, 2 usage, 3 invalid configuration, 4 only warnings and
---strict. Every flag can be given as MESHPROXY_<FLAG>; a flag beats it.
+--strict. A flag of `run` can be given as MESHPROXY_<FLAG>; the flag beats it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -33,6 +34,7 @@ from meshproxy.cli.values import (
     parse_workers,
     parsed_by,
 )
+from meshproxy.cli.variable import variables_of, warnings_of
 from meshproxy.duration import parse_duration_ms
 from meshproxy.errors import ConfigError
 from meshproxy.listen import Address, ListenSpec, parse_resolver
@@ -62,11 +64,16 @@ class _Verbs(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "--version", "-V", message="meshproxy %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """L7 traffic proxy that runs Kubernetes and Istio YAML without a control plane.
 
-    Every flag can be set as MESHPROXY_<FLAG>; a flag on the command line wins.
+    Every flag of run can be set as MESHPROXY_<FLAG>; a flag on the command line wins.
     """
+    if variables_of(cli.commands[str(ctx.invoked_subcommand)]):
+        with contextlib.suppress(OSError):  # that nobody reads it is no reason to stop
+            for line in warnings_of(os.environ, variables_of(cli)):
+                click.echo(line, err=True)
 
 
 @cli.command()

@@ -97,3 +97,19 @@ def test_usage_error_from_the_environment_is_exit_2() -> None:
     result = run_command("run", "-f", "x", MESHPROXY_WORKERS="some")
     assert result.returncode == 2
     assert "from 1 to 64, or auto" in result.stderr
+
+
+def test_variable_misspelt_is_a_warning_also_of_what_fails_for_it(tmp_path: Path) -> None:
+    path = manifests.write(tmp_path, manifests.service("web", 9))
+    warning = (
+        "Warning: the environment variable MESHPROXY_FILES sets no flag;"
+        " did you mean MESHPROXY_FILE?\n"
+    )
+    missed = run_command("run", MESHPROXY_FILES=str(path))
+    assert missed.returncode == 2
+    assert missed.stderr.startswith(warning)
+    found = run_command("check", "-f", str(path), "-o", "json", MESHPROXY_FILES="x")
+    assert found.returncode == 0
+    assert found.stderr.startswith(warning)
+    assert "MESHPROXY" not in found.stdout
+    assert run_command("version", MESHPROXY_FILES="x").stderr == ""
