@@ -2,7 +2,8 @@
 
 Law: a wrong answer would lose matches, so whatever is not plainly literal ends a run, and a
 pattern that Python's own parser reads differently, or not at all, has no literal. Python's
-parser is asked because RE2 does not tell; both read plain literals alike.
+parser is asked because RE2 does not tell; both read plain literals alike. Beyond ASCII they do
+not: for RE2, which matches bytes here, "[é]" is one of two, and "\\xe9" one that is no text.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 _LEAST = 2  # a single byte is in most texts
+_FOREIGN = ("\\Q", "[:")  # quoted text, a class by its name: Python reads something else
 
 
 def required_literal(pattern: str) -> bytes:
@@ -34,7 +36,7 @@ def _certain_runs(pattern: str) -> list[str]:
             tree = parser.parse(pattern)
     except (re.error, OverflowError, RecursionError):
         return [""]
-    if tree.state.flags & re.IGNORECASE or "\\Q" in pattern:
+    if tree.state.flags & re.IGNORECASE or any(mark in pattern for mark in _FOREIGN):
         return [""]
     return _runs(tree)
 
@@ -43,7 +45,7 @@ def _runs(tree: Any) -> list[str]:
     """Runs of characters that stand next to each other in every match."""
     runs = [""]
     for op, value in tree:
-        if op is sre.LITERAL:
+        if op is sre.LITERAL and value < 0x80:
             runs[-1] += chr(value)
         elif op is sre.AT:
             continue
