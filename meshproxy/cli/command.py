@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -154,14 +154,15 @@ def run(
     health_checks: str,
     limit: tuple[tuple[str, int], ...],
     drain_ms: int,
-) -> int:
+) -> NoReturn:
     """Balance and route traffic by the manifests."""
+    from meshproxy.cli.end import end_at_once
     from meshproxy.cli.log import configure_logging
     from meshproxy.server.control import serve
     from meshproxy.server.options import Options
 
     configure_logging(log_level)
-    return serve(
+    status = serve(
         Options(
             paths=paths,
             listen=listen,
@@ -178,6 +179,7 @@ def run(
             drain_ms=drain_ms,
         )
     )
+    end_at_once(status)
 
 
 @cli.command()
