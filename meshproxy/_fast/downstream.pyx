@@ -562,7 +562,8 @@ cdef class Http1Downstream(Downstream):
             return self.send_gathered()
         if not self.must_close:
             return self.send_soon()
-        # The last bytes of a connection wait for its end, which follows, and leave in one segment with it.
+        # The last bytes of a connection wait for its end, which follows, and leave in one segment with it. That end
+        # is a shutdown: close() with input unread sends RST, and drops what waits.
         self.rt.send_flags = MSG_NOSIGNAL | MSG_MORE
         try:
             return self.send_gathered()
@@ -649,13 +650,15 @@ cdef class Http1Downstream(Downstream):
             return 0
         if self.state == DS_LINGER or self.is_readable:
             return self.linger()
+        # What has come since the last look is a reset at close(): by then the reply has left.
+        shutdown(self.fd, SHUT_WR)
         self.close_now()
         return 0
 
     cdef int linger(self) except -1:
         self.state = DS_LINGER
         self.held = None
-        if self.peer_closed:
+        if self.peer_closed and not self.is_readable:
             self.close_now()
             return 0
         shutdown(self.fd, SHUT_WR)

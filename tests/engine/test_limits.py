@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.engine import Peer, Rig, Upstream, cluster, head, request, response, route, until
+from support.engine import (
+    Peer,
+    Rig,
+    Upstream,
+    cluster,
+    head,
+    request,
+    response,
+    route,
+    until,
+    upstream_socket,
+)
 
 PPM = 1_000_000
 RETRY: Any = {
@@ -170,22 +179,6 @@ async def test_idle_connection_ends_with_its_longest_duration(rig: Rig) -> None:
     client = await rig.client(proxy.port)
     await client.get()
     await until(lambda: up.ended == 1)
-
-
-def upstream_socket(port: int) -> socket.socket:
-    """A duplicate of the one socket of this process that is connected to the port."""
-    for entry in list(Path("/proc/self/fd").iterdir()):
-        try:
-            sock = socket.socket(fileno=os.dup(int(entry.name)))
-        except OSError:
-            continue
-        try:
-            if sock.family == socket.AF_INET and sock.getpeername()[1] == port:
-                return sock
-        except OSError:
-            pass
-        sock.close()
-    raise AssertionError("no such socket")
 
 
 async def test_changed_limits_hold_for_connections_that_were_there_before(rig: Rig) -> None:
