@@ -9,6 +9,7 @@ from .transport cimport *
 
 cdef enum:
     READS_PER_EVENT = 4            # 1 MiB, then other sockets get their turn
+    DELIVERY_LOOK_US = 20000       # an acknowledgement makes no event; half of what a peer may delay one by
 
 
 @cython.final
@@ -55,8 +56,8 @@ cdef class RelaySide(Transport):
 
     cdef int break_off(self) except -1:
         if self.other.is_broken:
-            self.relay.reset_by(self.other)
-            return 0
+            self.is_broken = True
+            return self.relay.end_with(self.other)
         self.is_broken = True
         self.out = None
         return Transport.break_off(self)
@@ -90,8 +91,7 @@ cdef class RelaySide(Transport):
                 self.has_urgent = False
                 return 0
             if n == RECV_ERROR or n == RECV_EOF and self.is_broken:
-                self.relay.reset_by(self)
-                return 0
+                return self.relay.end_with(self)
             if n == RECV_EOF:
                 self.is_eof = True
                 return self.pass_eof()
@@ -136,7 +136,7 @@ cdef class Relay(Handler):
         pass
 
     cdef void reset_by(self, RelaySide side) noexcept:
-        self.close_now()
+        pass
 
     cdef void close_now(self) noexcept:
         pass
@@ -157,6 +157,28 @@ cdef class Relay(Handler):
         self.active_us = self.rt.reactor.now_us
         return True
 
+    cdef int end_with(self, RelaySide side) except -1:
+        if self.last is None:
+            side.is_broken = True
+            self.last = side.other
+            self.reset_by(side)
+        return self.on_timer(&self.timer)
+
+    # SO_ERROR: the peer may have reset it too, which no read will tell.
+    cdef bint is_delivering(self) noexcept:
+        cdef int error = 0
+        cdef socklen_t width = sizeof(error)
+        if self.last.is_broken:
+            return False
+        getsockopt(self.last.fd, SOL_SOCKET, SO_ERROR, &error, &width)
+        return error == 0 and self.last.unacknowledged() > 0
+
+    cdef int look_at(self, uint64_t due_us) except -1:
+        cdef uint64_t soon = self.rt.reactor.now_us + DELIVERY_LOOK_US
+        if self.last is not None and (due_us == 0 or soon < due_us):
+            due_us = soon
+        return self.rt.reactor.arm(&self.timer, due_us) if due_us else 0
+
     cdef void part(self) noexcept:
         cdef RelaySide down = self.down
         cdef RelaySide up = self.up
@@ -166,4 +188,4 @@ cdef class Relay(Handler):
         up.close_socket()
         down.relay = up.relay = None
         down.other = up.other = None
-        self.down = self.up = None
+        self.down = self.up = self.last = None

@@ -1,6 +1,6 @@
 # tcp.pxd: one L4 session: a downstream connection and the upstream connection its bytes go to, 1:1.
-# Invariant: a reset by the upstream becomes a reset of the client's connection, as Envoy does; one by the client
-# closes the upstream's.
+# Invariant: a reset by the upstream becomes a reset of the client's connection, as Envoy does, behind what the client is
+# still to take; one by the client closes the upstream's.
 from libc.stdint cimport uint32_t, uint64_t
 
 from .admission cimport Admission

@@ -161,27 +161,30 @@ cdef class TcpSession(Relay):
             self.connect_failed(DETAIL_CX_TIMEOUT)
             self.close_now()
             return 0
+        if self.last is not None and not self.is_delivering():
+            self.close_now()
+            return 0
         if longest and now - self.opened_us >= longest:
             self.flags |= FLAG_DT
             self.detail = DETAIL_CX_DURATION
             self.close_now()
             return 0
         if idle and now - self.active_us >= idle and not self.is_taking():
-            self.detail = DETAIL_CX_IDLE
+            if self.last is None:
+                self.detail = DETAIL_CX_IDLE
             self.close_now()
             return 0
         if idle:
             due = self.active_us + idle
         if longest and (due == 0 or self.opened_us + longest < due):
             due = self.opened_us + longest
-        return self.rt.reactor.arm(t, due) if due else 0
+        return self.look_at(due)
 
     cdef void reset_by(self, RelaySide side) noexcept:
         if side is self.up:
             self.flags |= FLAG_UR
             self.detail = DETAIL_CX_RESET
             self.down.reset_on_close()
-        self.close_now()
 
     cdef void close_now(self) noexcept:
         cdef TcpSession kept = self    # the sides hold the only references, and let go below

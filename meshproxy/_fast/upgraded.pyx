@@ -51,12 +51,15 @@ cdef class Upgraded(Relay):
 
     cdef int on_timer(self, Timer* t) except -1:
         cdef uint64_t now = self.rt.reactor.now_us, longest = self.rt.bounds.stream_us
-        if now < self.due_us():
-            return self.rt.reactor.arm(t, self.due_us())
+        if self.last is not None and not self.is_delivering():
+            self.close_now()
+            return 0
+        if self.due_us() == 0 or now < self.due_us():
+            return self.look_at(self.due_us())
         if longest and now - self.started_us >= longest:
             self.rt.exceeded(BOUND_STREAM_TIME, now - self.started_us)
         elif self.is_taking():
-            return self.rt.reactor.arm(t, self.due_us())
+            return self.look_at(self.due_us())
         else:
             self.rt.exceeded(BOUND_UPGRADE_IDLE, now - self.active_us)
         self.close_now()
