@@ -44,8 +44,8 @@ class Notices:
         if self._inotify is None:
             return False
         wanted = [(folder, _FOLDER) for folder in folders]
-        for path in paths:
-            wanted += (path, _FILE), (_parent(path), _PLACE)
+        wanted += [(path, _FILE) for path in paths]
+        wanted += [(place, _PLACE) for place in {_parent(path) for path in paths}]
         # what is watched keeps its number, and numbers are never used again
         watches = {w.wd: w for w in itertools.starmap(self._add, wanted) if w is not None}
         for number in self._watches.keys() - watches.keys():
