@@ -5,6 +5,7 @@ from .headers cimport *
 cdef enum:
     KEPT_BYTES = 4096              # of memory by a stream that ended, of which a worker keeps some
 
+cdef Span NOTHING = Span(0, 0)
 cdef Span ROOT = Span(0, 1)        # of b"/"
 
 
@@ -15,7 +16,8 @@ cdef class LoggedRequest:
 
     cdef int keep(self, const RequestView* v) except -1:
         cdef Span query
-        self.forget()
+        if self.text.held():           # its line was never written
+            self.forget()
         self.copy(v.base, v.method_name, &self.method)
         if v.path.off == v.target.off:
             self.copy(v.base, v.target, &self.path)
@@ -30,16 +32,19 @@ cdef class LoggedRequest:
 
     cdef void forget(self) noexcept:
         self.remote = None
+        self.method = self.path = self.authority = NOTHING
+        self.forwarded_for = self.user_agent = self.request_id = NOTHING
         self.text.rewind(KEPT_BYTES)
 
     cdef int keep_id(self, const char* base, Span s) except -1:
         return self.copy(base, s, &self.request_id)
 
     cdef int copy(self, const char* base, Span s, Span* kept) except -1:
-        kept.off = <uint32_t>self.text.held()
-        kept.len = s.len
+        cdef uint32_t off = <uint32_t>self.text.held()
         if s.len:
             self.text.append(base + s.off, s.len)
+        kept.off = off                 # only now: without memory nothing of it is logged
+        kept.len = s.len
         return 0
 
     cdef int copy_field(self, const RequestView* v, int i, Span* kept) except -1:

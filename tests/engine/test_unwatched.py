@@ -141,6 +141,45 @@ async def main():
 
 asyncio.run(asyncio.wait_for(main(), 60))
 """
+NO_MEMORY = """
+import asyncio, resource, sys
+from support.engine import Rig, request
+
+
+async def main():
+    rig = Rig("asyncio")
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: rig.errors.append(context))
+    up = rig.upstream()
+    proxy = rig.proxy(up.port, access_log=sys.argv[1])
+    client = await rig.client(proxy.port)
+    large = request("GET", "/" + "p" * 20_000, "User-Agent: mozilla")
+    await client.send(large)                    # the line's own buffer has its room from here on
+    assert (await client.read_response()).status == 200
+    assert len(proxy.log_lines()) == 1
+    with open("/proc/self/statm") as statm:
+        pages = int(statm.read().split()[0])
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(), hard))
+    pieces = []
+    try:
+        while True:
+            pieces.append(bytearray(9_000))     # room for little things is left
+    except MemoryError:
+        client.sock.send(large)
+    assert await client.is_closed()
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    line = proxy.log_lines()[1]
+    assert "DC" in line and len(line) < 1000 and "mozilla" not in line, line
+    assert [type(error["exception"]) for error in rig.errors] == [MemoryError]
+    client = await rig.client(proxy.port)
+    assert (await client.get("/next")).status == 200
+    await rig._prove_idle()
+    await rig._close()
+    print("recovered")
+
+
+asyncio.run(asyncio.wait_for(main(), 60))
+"""
 
 
 def output_of(script: str, *arguments: str) -> tuple[int, str, str]:
@@ -166,6 +205,11 @@ def test_socket_that_cannot_be_watched_is_closed_and_harms_nobody_else() -> None
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_line_of_the_log_without_memory_is_lost_and_its_request_is_served(style: str) -> None:
     assert output_of(LITTLE_MEMORY, style) == (0, "recovered\n", "")
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_request_kept_without_memory_is_logged_with_nothing_of_it(style: str) -> None:
+    assert output_of(NO_MEMORY, style) == (0, "recovered\n", "")
 
 
 async def test_callback_that_raises_fails_no_request(rig: Rig) -> None:
