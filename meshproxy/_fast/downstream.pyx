@@ -641,14 +641,14 @@ cdef class Http1Downstream(Downstream):
             return self.begin_close()
         return self.set_deadline(self.rt.reactor.now_us + self.check_us())
 
-    # Everything is sent. A client that may still be sending is listened to for a while: closing at once would
-    # make the kernel send RST, which destroys the reply on its way (RFC 9112 9.6).
+    # Everything is sent. A client that may still be sending, as one that asks ahead, is listened to for a while:
+    # closing at once would make the kernel send RST, which destroys the reply on its way (RFC 9112 9.6).
     cdef int begin_close(self) except -1:
         if self.is_cut:
             self.reset_on_close()
             self.close_now()
             return 0
-        if self.state == DS_LINGER or self.is_readable:
+        if self.state == DS_LINGER or self.is_readable or self.held is not None:
             return self.linger()
         # What has come since the last look is a reset at close(): by then the reply has left.
         shutdown(self.fd, SHUT_WR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+import pytest
 from support.engine import (
     Message,
     Peer,
@@ -17,6 +18,8 @@ from support.engine import (
     until,
     upstream_socket,
 )
+
+BODY = bytes(range(256)) * 512
 
 
 async def take_head(peer: Peer, up: Upstream) -> None:
@@ -52,4 +55,22 @@ async def test_response_reaches_a_client_whose_ended_request_is_not_read(rig: Ri
     await settle(proxy)
     up.peers[0].sock.send(response(b"too large", "413 Content Too Large"))
     assert (await client.read_response()).body == b"too large"
+    assert await client.is_closed()
+
+
+@pytest.mark.parametrize("is_draining", [False, True])
+async def test_client_that_asks_ahead_gets_all_of_the_last_response(
+    rig: Rig, is_draining: bool
+) -> None:
+    up = rig.upstream(take_head)
+    proxy = rig.proxy(up.port)
+    client = await rig.client(proxy.port, rcvbuf=4096)
+    await client.send(request("GET", "/", *([] if is_draining else ["Connection: close"])) * 2)
+    await until(lambda: up.requests)
+    if is_draining:
+        proxy.engine.drain()
+    up.peers[0].sock.send(response(BODY))
+    await settle(proxy)
+    await client.send(request())
+    assert (await client.read_response()).body == BODY
     assert await client.is_closed()
