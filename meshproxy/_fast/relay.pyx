@@ -51,6 +51,8 @@ cdef class RelaySide(Transport):
                 self.peer_closed = True
             if events & EPOLLPRI:
                 self.has_urgent = True
+            if events & EPOLLERR and relay.last is self:
+                return relay.end_with(self)     # nobody reads it any more, who would be told
             return self.pump()
         return 0
 
@@ -162,6 +164,8 @@ cdef class Relay(Handler):
             side.is_broken = True
             self.last = side.other
             self.reset_by(side)
+        elif side is self.last:        # its error may have been told already: SO_ERROR tells once
+            side.is_broken = True
         return self.on_timer(&self.timer)
 
     # SO_ERROR: the peer may have reset it too, which no read will tell.
