@@ -564,11 +564,7 @@ cdef class Http1Downstream(Downstream):
             return self.send_soon()
         # The last bytes of a connection wait for its end, which follows, and leave in one segment with it. That end
         # is a shutdown: close() with input unread sends RST, and drops what waits.
-        self.rt.send_flags = MSG_NOSIGNAL | MSG_MORE
-        try:
-            return self.send_gathered()
-        finally:
-            self.rt.send_flags = MSG_NOSIGNAL
+        return self.send_ahead()
 
     # Made as an upstream would send it and passed on like one, so that a route's header edits apply. A body
     # without a type is plain text (ISTIO 1.13).

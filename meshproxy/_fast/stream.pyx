@@ -4,7 +4,6 @@ from libc.string cimport memcpy, memset
 cimport cython
 
 from .access_log cimport LogEntry
-from .clib.socket cimport MSG_MORE, MSG_NOSIGNAL
 from .cluster cimport Cluster
 from .edits cimport drop_header, lines_bytes
 from .encode cimport chunk_head, encode_bound, request_encode
@@ -433,11 +432,7 @@ cdef class Stream(Attempts):
         self.response_started = True
         if is_complete:
             self.leave_flight()
-        self.rt.send_flags = MSG_NOSIGNAL | MSG_MORE
-        try:
-            sent = self.downstream.send_gathered()
-        finally:
-            self.rt.send_flags = MSG_NOSIGNAL
+        sent = self.downstream.send_ahead()
         if sent == SEND_FAILED or self.downstream.send_piped() == SEND_FAILED:
             return self.downstream.abort()
         return 0

@@ -39,6 +39,8 @@ cdef class Transport(Handler):
     cdef SendResult send_piped(self) except? SEND_FAILED
     # Sends what rt gathered.
     cdef SendResult send_gathered(self) except? SEND_FAILED
+    # The same, but the last segment waits for what follows at once: more bytes, or the end of the connection.
+    cdef SendResult send_ahead(self) except? SEND_FAILED
     # The same, but a small message leaves with others, once the events at hand were served; then failing shows as
     # the socket's end, and what it does not take waits in out.
     cdef SendResult send_soon(self) except? SEND_FAILED

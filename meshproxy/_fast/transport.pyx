@@ -153,6 +153,13 @@ cdef class Transport(Handler):
         rt.begin_send()
         return SEND_PENDING
 
+    cdef SendResult send_ahead(self) except? SEND_FAILED:
+        self.rt.send_flags = MSG_NOSIGNAL | MSG_MORE
+        try:
+            return self.send_gathered()
+        finally:
+            self.rt.send_flags = MSG_NOSIGNAL
+
     cdef SendResult send_soon(self) except? SEND_FAILED:
         cdef Runtime rt = self.rt
         cdef Reactor reactor = rt.reactor
